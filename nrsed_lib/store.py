@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 
 # How things are shown, stored and driven does not change what they are.
-NOT_IN_KEY = {"nrsed_lib", "nrsed_lib.profile", "nrsed_lib.store", "nrsed_lib.plots", "nrsed_lib.pipeline", "nrsed_lib.cli"}
+NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "cli"}
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def code_of(notebook: Path) -> list[str]:
     todo, seen = _imports("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))), set()
     while todo:
         module = todo.pop()
-        if module not in seen and module not in NOT_IN_KEY:
+        if module not in seen and module.partition(".")[2].split(".")[0] not in NOT_IN_KEY | {""}:
             seen.add(module)
             todo |= _imports(_module_file(module).read_text())
     return sorted(str(_module_file(m).relative_to(ROOT)) for m in seen)
