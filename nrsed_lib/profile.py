@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,7 @@ class Data(Section):
         both = sorted(set(self.classes) & set(self.noise_classes))
         if both:
             raise ValueError(f"noise_classes {both} are target classes too; remove them")
-        if any(a <= b for a, b in zip(self.snrs_db, self.snrs_db[1:], strict=False)):
+        if any(a <= b for a, b in pairwise(self.snrs_db)):
             raise ValueError(f"snrs_db {self.snrs_db} must fall from easy to hard, e.g. [10, 5, 0, -5]")
         return self
 
@@ -108,7 +109,9 @@ class Crnn(Section):
     @model_validator(mode="after")
     def _coherent(self) -> Crnn:
         if len(self.nb_filters) != len(self.pooling):
-            raise ValueError(f"{len(self.nb_filters)} nb_filters but {len(self.pooling)} pooling entries; one of each a block")
+            raise ValueError(
+                f"{len(self.nb_filters)} nb_filters but {len(self.pooling)} pooling entries; one of each a block"
+            )
         return self
 
 
@@ -141,7 +144,7 @@ class Finetune(Schedule):
         if abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of the curriculum add up to {total:g}; make them add up to 1")
         lows = [stage.snr_db[0] for stage in self.curriculum if stage.snr_db]
-        if any(a < b for a, b in zip(lows, lows[1:], strict=False)):
+        if any(a < b for a, b in pairwise(lows)):
             raise ValueError(f"the curriculum's lowest SNRs {lows} must fall from easy to hard")
         for low, high in [self.snr_db, *(s.snr_db for s in self.curriculum if s.snr_db)]:
             if low > high:
@@ -207,7 +210,8 @@ class Profile(Section):
             raise ValueError(f"name {self.name!r} names a folder: use letters, digits, - and _")
         if self.sed.mel.f_max > self.data.sample_rate / 2:
             raise ValueError(
-                f"sed.mel.f_max {self.sed.mel.f_max:g} Hz is above half the sample rate ({self.data.sample_rate / 2:g} Hz)"
+                f"sed.mel.f_max {self.sed.mel.f_max:g} Hz is above half the sample rate "
+                f"({self.data.sample_rate / 2:g} Hz)"
             )
         return self
 

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 
 # How things are shown, stored and driven does not change what they are.
-NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "cli"}
+NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "facts", "report", "cli"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,16 @@ STAGES: dict[str, Stage] = {
     "03": Stage(
         "03_sed_training",
         needs=("01",),
-        reads=("sed.encoder", "sed.mel", "sed.crnn", "sed.batch", "sed.train", "sed.ema", "sed.consistency", "sed.median_frames"),
+        reads=(
+            "sed.encoder",
+            "sed.mel",
+            "sed.crnn",
+            "sed.batch",
+            "sed.train",
+            "sed.ema",
+            "sed.consistency",
+            "sed.median_frames",
+        ),
         per_seed=True,
     ),
     "04": Stage("04_curriculum_finetuning", needs=("01", "02", "03"), reads=("sed.finetune",), per_seed=True),
@@ -97,7 +106,9 @@ class Run:
         return path
 
 
-def open_stage(stage: str, profile: str | Path | Profile, overrides: Mapping[str, Any] | None = None, seed: int | None = None) -> Run:
+def open_stage(
+    stage: str, profile: str | Path | Profile, overrides: Mapping[str, Any] | None = None, seed: int | None = None
+) -> Run:
     """Open stage `stage` ("01" … "08") of a run; its folder holds only what this very stage made.
 
     overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the training seed, the

@@ -1,0 +1,55 @@
+# `make help` lists what there is. Everything installs itself into .venv first; nothing is needed but Python >= 3.11.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+SET    ?=
+CORES  ?=
+OPTIONS = $(if $(CORES),--cores $(CORES)) $(foreach s,$(SET),--set $(s))
+
+.DEFAULT_GOAL := help
+.PHONY: help reproduce open paper test lab bench lock lint clean
+
+help:        ## what each target does
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+reproduce: $(READY) ## the whole method on soundscapes made here, in minutes (profile mini)
+	@$(BIN)/nrsed run --profile mini $(OPTIONS)
+
+open: $(READY) ## the same on real recordings, downloaded (or from NRSED_MIRROR); e.g. make open SET=seed=3
+	@$(BIN)/nrsed run --profile open $(OPTIONS)
+
+test: $(READY) ## install and run every test, notebooks included
+	@$(BIN)/ruff check nrsed_lib tests
+	@$(BIN)/ruff format --check nrsed_lib tests
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab notebooks
+
+bench: $(READY) ## measure our ways beside the published ones (results/bench/)
+	@$(BIN)/python -m nrsed_lib.bench
+
+lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
+		--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+lint: $(READY) ## format and check
+	@$(BIN)/ruff format nrsed_lib tests
+	@$(BIN)/ruff check --fix nrsed_lib tests
+	@$(BIN)/mypy
+
+clean:       ## remove what runs left (tables stay)
+	rm -rf results/*/work results/*/report results/smoke
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nrsed needs Python 3.11 or newer, not " + sys.version.split()[0] + "; name one: make PYTHON=python3.11")'
+	@echo "installing into $(VENV) (PyTorch is large: a minute or more)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+
+$(READY): requirements.lock pyproject.toml | $(VENV)/bin/uv
+	@$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

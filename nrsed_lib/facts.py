@@ -1,0 +1,119 @@
+"""What ran, where, for how long, and in how much memory: the provenance beside every table."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from nrsed_lib.store import ROOT, write_json
+
+
+@contextlib.contextmanager
+def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
+    """Print a sign of life every 15 s; keep seconds and peak memory in the stage's facts.json."""
+    stop, began = threading.Event(), time.monotonic()
+    facts_file = folder / "facts.json"
+    peak = 0
+
+    def facts() -> dict[str, Any]:
+        return json.loads(facts_file.read_text()) if facts_file.exists() else {}
+
+    before = {"seconds": 0.0}
+
+    def record(finished: bool) -> None:
+        if not folder.exists():
+            return
+        known = facts()
+        if known.get("finished") and known.get("began") != stamp:
+            return  # made earlier; this execution only showed it again
+        if known.get("began") not in (None, stamp):
+            before["seconds"] = known["seconds"]  # an earlier execution was killed: its time counts
+        write_json(
+            facts_file,
+            {
+                "seconds": round(before["seconds"] + time.monotonic() - began, 1),
+                "peak_mb": peak,
+                "finished": finished,
+                "began": stamp,
+            },
+        )
+
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def watch() -> None:
+        nonlocal peak
+        ticks = 0
+        while not stop.wait(1.0):
+            peak, ticks = max(peak, memory_mb()), ticks + 1
+            if ticks % 15 == 0:
+                record(False)
+                tail = re.split(r"[\r\n]+", log.read_text()[-600:].strip())[-1] if log.exists() else ""
+                print(f"{name}: {ticks} s  {tail[:110]}", flush=True)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+        peak = max(peak, memory_mb())
+        stop.set()
+        thread.join()
+        record(True)
+        print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
+    finally:
+        stop.set()
+
+
+def memory_mb() -> int:
+    """Resident memory of this process and all it started, in MB (pages they share count for each)."""
+    total = 0
+    me = psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total // 2**20
+
+
+def commit() -> str:
+    """The commit, with `+` when the tree differs from it (results aside)."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+        ).stdout.strip()
+
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (
+        "+" if git("status", "--porcelain", "--", ".", ":!results") else ""
+    )
+
+
+def machine() -> dict[str, Any]:
+    import torch
+
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        cpu = next(
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": platform.system(),
+    }

@@ -1,0 +1,260 @@
+"""The systems of Table I, and the rows it leaves out, as a table of data (section III, Table I).
+
+A system is: who writes the queries, and which detectors hear what. Everything else is shared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nrsed_lib.data.mixing import noisy
+from nrsed_lib.data.prepare import load_split, load_test_noise
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.lass.remix import remix, separate
+from nrsed_lib.lass.separator import Separator, load_separator
+from nrsed_lib.sed.detector import Detector, load_detector, median_filter, predict
+from nrsed_lib.store import Run, read_tensors, write_table, write_tensors
+from nrsed_lib.training import device
+
+# Which stage makes which detector: g_theta, and the fine-tuned g_alpha of #5, #6 and #7.
+MODELS = {"theta": "03", "random": "04", "no_curriculum": "04", "full": "04"}
+THRESHOLD = 0.5  # of a clip-wise prediction to become a query (section II-C)
+
+Heard = Literal["mixture", "remix"]
+
+
+@dataclass(frozen=True)
+class System:
+    """queries: None (no separation), "truth", "all", or the model whose predictions they are.
+    detectors: (model, what it hears); more than one: the mean of their frame scores."""
+
+    about: str
+    queries: str | None
+    detectors: tuple[tuple[str, Heard], ...] = (("theta", "remix"),)
+
+
+SYSTEMS = {
+    "1": System("no separation", None, (("theta", "mixture"),)),
+    "2": System("ground truth", "truth"),
+    "3": System("all event texts", "all"),
+    "4": System("ours without fine-tuning", "theta"),
+    "5": System("ours without LLM", "random"),
+    "6": System("ours without curriculum", "no_curriculum"),
+    "7": System("ours", "full"),
+}
+for _name, _model in (("5", "random"), ("6", "no_curriculum"), ("7", "full")):
+    SYSTEMS |= {
+        f"{_name}-direct": System(f"g_alpha of #{_name} on the mixture", None, ((_model, "mixture"),)),
+        f"{_name}-remix": System(f"g_alpha of #{_name} on the remix", _model, ((_model, "remix"),)),
+        f"{_name}-both": System(
+            f"mean of {_name}-direct and {_name}-remix", _model, ((_model, "mixture"), (_model, "remix"))
+        ),
+    }
+
+
+def query_table(clip_scores: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Who asks for what: name -> (nb_clips, nb_classes) bool, for the predictions in `clip_scores`
+    (probabilities, the weak labels under "truth") and for all event texts."""
+    asked = {name: scores > THRESHOLD for name, scores in clip_scores.items()}
+    return asked | {"all": torch.ones_like(asked["truth"])}
+
+
+def separate_and_remix(
+    separator: Separator, mixtures: Tensor, asked: Iterable[Tensor], conditions: Tensor, batch: int
+) -> list[Tensor]:
+    """Eq. 4-5 for several query tables at once: each (clip, query) pair is separated only once.
+
+    mixtures: (nb_clips, nb_samples). asked: tables of (nb_clips, nb_classes) bool. conditions:
+    (nb_classes, condition_size), the embedded query texts. Returns a remix (nb_clips, nb_samples)
+    for each table.
+    """
+    tables = list(asked)
+    pairs = torch.stack(tables).any(0).nonzero()  # (nb_pairs, 2): clip, query
+    tracks = separate(separator, mixtures, pairs, conditions, batch)  # (nb_pairs, nb_samples)
+    remixes = []
+    for table in tables:
+        wanted = table[pairs[:, 0], pairs[:, 1]]
+        remixes.append(remix(tracks[wanted], pairs[wanted], mixtures))
+    return remixes
+
+
+@torch.inference_mode()
+def score_mixtures(
+    mixtures: Tensor,
+    truth: Tensor,
+    detectors: dict[str, Detector],
+    separator: Separator,
+    texts: list[str],
+    batch: int,
+    median_frames: int = 7,
+    clips_at_once: int = 16,
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, float]]:
+    """Frame scores of all systems on one condition.
+
+    mixtures: (nb_clips, nb_samples). truth: (nb_clips, nb_classes) weak labels. Returns
+    median-filtered frame scores (nb_clips, nb_classes, nb_frames) by system, clip-wise predictions
+    (nb_clips, nb_classes) by who writes the queries, and seconds by what they were spent on.
+    """
+    conditions = separator.embed(texts)  # once, not once a clip
+    sources = sorted({s.queries for s in SYSTEMS.values() if s.queries})
+    wanted = sorted({(model, s.queries) for s in SYSTEMS.values() for model, heard in s.detectors if heard == "remix"})
+    seconds = {"detect": 0.0, "separate": 0.0}
+    frames: dict[tuple[str, str | None], list[Tensor]] = {}
+    clip_scores: dict[str, list[Tensor]] = {}
+    for chunk, labels in tqdm(
+        list(zip(mixtures.split(clips_at_once), truth.split(clips_at_once), strict=True)), desc="clips", mininterval=1.0
+    ):
+        chunk, start = chunk.to(device()), time.perf_counter()
+        predictions = {"truth": labels.to(device())}
+        for model, detector in detectors.items():
+            strong, predictions[model] = predict(detector, chunk, batch)
+            frames.setdefault((model, None), []).append(strong)
+        seconds["detect"] += time.perf_counter() - start
+        start = time.perf_counter()
+        asked = query_table(predictions)
+        remixes = dict(
+            zip(
+                sources,
+                separate_and_remix(separator, chunk, [asked[s] for s in sources], conditions, batch),
+                strict=True,
+            )
+        )
+        seconds["separate"] += time.perf_counter() - start
+        for model, queries in wanted:
+            frames.setdefault((model, queries), []).append(predict(detectors[model], remixes[queries], batch)[0])
+        for name, scores in predictions.items():
+            clip_scores.setdefault(name, []).append(scores)
+    heard = {key: torch.cat(parts) for key, parts in frames.items()}
+    scores = {
+        name: median_filter(
+            torch.stack(
+                [heard[model, system.queries if what == "remix" else None] for model, what in system.detectors]
+            ).mean(0),
+            median_frames,
+        )
+        for name, system in SYSTEMS.items()
+    }
+    return scores, {name: torch.cat(parts) for name, parts in clip_scores.items()}, seconds
+
+
+def test_systems(run: Run) -> None:
+    """Stage 3 for every condition; one file a condition, so that a killed run resumes at the next.
+
+    Leaves scores_<condition>.safetensors (a float16 tensor by system), queries_<condition>.safetensors
+    (float32 by query source) and costs.csv in the stage's folder.
+    """
+    profile = run.profile
+    clips, noise = load_split(run, "test"), load_test_noise(run)
+    detectors = {
+        m: load_detector(run.find(stage, f"{m}.safetensors"), profile).to(device()) for m, stage in MODELS.items()
+    }
+    separator = load_separator(run.find("05", "separator.safetensors"), profile).to(device())
+    texts = [query_text(name) for name in clips.classes]
+    for condition, snr_db in profile.data.conditions.items():
+        path = run.folder / f"scores_{condition}.safetensors"
+        if path.exists():
+            continue
+        mixtures = noisy(clips.waveforms(), noise, snr_db)
+        scores, queries, seconds = score_mixtures(
+            mixtures, clips.weak(), detectors, separator, texts, profile.evaluate.batch, profile.sed.median_frames
+        )
+        about = {"condition": condition, "seed": run.seed, "nb_clips": len(clips.names), "seconds": seconds}
+        write_tensors(run.folder / f"queries_{condition}.safetensors", queries, **about)
+        write_tensors(path, {name: s.half() for name, s in scores.items()}, **about)
+    write_table(run.folder / "costs.csv", _costs(run))
+
+
+def _costs(run: Run) -> pd.DataFrame:
+    """Queries a clip and seconds a clip of each system, by condition."""
+    rows = []
+    for condition in run.profile.data.conditions:
+        queries, about = read_tensors(run.folder / f"queries_{condition}.safetensors")
+        asked = query_table(queries)
+        nb_clips = about["nb_clips"]
+        nb_separated = torch.stack(list(asked.values())).any(0).sum().item()
+        detect = about["seconds"]["detect"] / nb_clips / len(MODELS)
+        pair = about["seconds"]["separate"] / nb_separated
+        for name, system in SYSTEMS.items():
+            nb_queries = asked[system.queries].sum().item() / nb_clips if system.queries else 0.0
+            heard = set(system.detectors) | ({(system.queries, "mixture")} if system.queries in MODELS else set())
+            rows.append(
+                {
+                    "system": name,
+                    "condition": condition,
+                    "queries_per_clip": nb_queries,
+                    "seconds_per_clip": len(heard) * detect + nb_queries * pair,
+                    "nb_clips": nb_clips,
+                    "seed": run.seed,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One clip on its way through stage 3; all tensors on the CPU."""
+
+    name: str
+    condition: str
+    events: pd.DataFrame  # onset, offset, event_label of the truth
+    mixture: Tensor  # (nb_samples,)
+    clip_scores: Tensor  # (nb_classes,) of the model that writes the queries
+    queries: list[str]  # the classes asked for
+    tracks: Tensor  # (nb_queries, nb_samples)
+    remix: Tensor  # (nb_samples,)
+    before: Tensor  # (nb_classes, nb_frames): g_theta on the mixture, #1
+    after: Tensor  # (nb_classes, nb_frames): g_theta on the remix, #7
+
+
+@torch.inference_mode()
+def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full") -> Followed:
+    """Take one test clip through stage 3, keeping what is heard on the way.
+
+    clip: its name or index. condition: "clean" or e.g. "0dB". queries: the model that writes them,
+    "truth" or "all". Raises ValueError naming a clip, condition or query source that is not there.
+    """
+    clips, conditions = load_split(run, "test"), run.profile.data.conditions
+    index = clips.names.index(clip) if isinstance(clip, str) and clip in clips.names else clip
+    if not isinstance(index, int) or not 0 <= index < len(clips.names):
+        raise ValueError(
+            f"no test clip {clip!r}: use a name such as {clips.names[0]!r}, or 0 to {len(clips.names) - 1}"
+        )
+    if condition not in conditions:
+        raise ValueError(f"no condition {condition!r}: use one of {', '.join(conditions)}")
+    if queries not in {"truth", "all", *MODELS}:
+        raise ValueError(f"no query source {queries!r}: use truth, all, {', '.join(MODELS)}")
+    separator = load_separator(run.find("05", "separator.safetensors"), run.profile).to(device())
+    theta = load_detector(run.find("03", "theta.safetensors"), run.profile).to(device())
+    mixture = noisy(clips.waveforms([index]), load_test_noise(run)[[index]], conditions[condition]).to(device())
+    predictions = {"truth": clips.weak()[[index]].to(device())}
+    if queries in MODELS:
+        asking = load_detector(run.find(MODELS[queries], f"{queries}.safetensors"), run.profile).to(device())
+        predictions[queries] = predict(asking, mixture)[1]
+    asked = query_table(predictions)[queries]
+    pairs = asked.nonzero()
+    texts = separator.embed([query_text(name) for name in clips.classes])
+    tracks = separate(separator, mixture, pairs, texts, run.profile.evaluate.batch)
+    remixed = remix(tracks, pairs, mixture)
+    frames = run.profile.sed.median_frames
+    before, after = (median_filter(predict(theta, heard)[0], frames)[0].cpu() for heard in (mixture, remixed))
+    events = clips.events[clips.events["filename"] == clips.names[index]]
+    return Followed(
+        clips.names[index],
+        condition,
+        events,
+        mixture[0].cpu(),
+        predictions.get(queries, asked.float())[0].cpu(),
+        [clips.classes[q] for q in pairs[:, 1].tolist()],
+        tracks.cpu(),
+        remixed[0].cpu(),
+        before,
+        after,
+    )
