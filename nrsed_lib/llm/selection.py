@@ -1,0 +1,155 @@
+"""Which noise for which clip: the LLM's choice per label set, and the random choice it is compared with."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from nrsed_lib.data.prepare import load_split
+from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
+from nrsed_lib.llm.client import Client, LlmError
+from nrsed_lib.llm.ontology import Ontology, load_ontology
+from nrsed_lib.llm.prompts import REPAIR, messages, prompt_hash
+from nrsed_lib.profile import Llm
+from nrsed_lib.store import DATA, Run, write_json
+
+Selection = dict[frozenset[str], list[str]]  # label set -> noise classes
+
+ABOUT_LIVE = (
+    "Answers of language models, as recorded by a live run; `model` is the name the endpoint gave in its reply."
+)
+
+
+def label_sets(run: Run) -> dict[frozenset[str], int]:
+    """The distinct label sets of the labelled training clips and how many clips have each, frequent ones first.
+
+    Clips without events are left out: nothing is known of them that could be asked about.
+    """
+    counts: dict[frozenset[str], int] = {}
+    for split in ("strong", "weak"):
+        for labels in load_split(run, split).label_sets:
+            if labels:
+                counts[labels] = counts.get(labels, 0) + 1
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], sorted(item[0]))))
+
+
+def select(run: Run) -> Selection:
+    """Stage 02: an answer for every label set, from the records or from a live LLM, as `selection.json`.
+
+    Raises AnswerError when a recorded answer is missing or breaks a rule; LlmError when a live model
+    cannot be asked or does not mend its answer.
+    """
+    path, vocabulary, llm = run.folder / "selection.json", run.profile.data.noise_classes, run.profile.llm
+    if not path.exists():
+        sets, ontology, recorded = list(label_sets(run)), load_ontology(), DATA / "answers" / llm.answers
+        if llm.mode == "replay":
+            answers = replay(sets, vocabulary, recorded, ontology)
+        else:
+            answers = ask_all(sets, vocabulary, llm, live_answers(run), ontology)
+        write_json(path, [answer.model_dump() for answer in answers])
+    return load_selection(run)
+
+
+def load_selection(run: Run) -> Selection:
+    """What stage 02 left: label set -> noise classes. Raises StoreError when it has not run."""
+    return {frozenset(a.label_set): a.noise_classes for a in selected_answers(run)}
+
+
+def selected_answers(run: Run) -> list[Answer]:
+    """The answers that stage 02 left, with who gave each; frequent label sets first."""
+    return [Answer.model_validate(a) for a in json.loads(run.find("02", "selection.json").read_text())]
+
+
+def random_selection(
+    selection: Mapping[frozenset[str], Sequence[str]], vocabulary: Sequence[str], seed: int
+) -> Selection:
+    """System #5: as many classes for each label set, uniform from the vocabulary, without the LLM.
+
+    A label set's draw depends on the seed and on nothing else.
+    """
+    drawn = {}
+    for labels, chosen in selection.items():
+        rng = np.random.default_rng([seed, zlib.crc32("|".join(sorted(labels)).encode())])
+        keep = np.sort(rng.choice(len(vocabulary), size=len(chosen), replace=False))
+        drawn[labels] = [vocabulary[i] for i in keep]
+    return drawn
+
+
+def replay(sets: Iterable[Collection[str]], vocabulary: Sequence[str], path: Path, ontology: Ontology) -> list[Answer]:
+    """The recorded answers to exactly these prompts. Raises AnswerError naming the label set and the file."""
+    recorded, answers = read_answers(path), []
+    for labels in sets:
+        answer = recorded.get(prompt_hash(messages(labels, vocabulary)))
+        if answer is None:
+            raise AnswerError(
+                f"{path} has no answer to the prompt for {sorted(labels)} with these {len(vocabulary)} noise classes "
+                "(another label set, vocabulary or wording has another prompt): record it with llm.mode=live, or, "
+                "for the answers written by this project, run `python -m nrsed_lib.llm.authored`"
+            )
+        if wrong := faults(answer.noise_classes, labels, vocabulary, ontology):
+            raise AnswerError(f"{path}: the answer for {sorted(labels)} breaks a rule: {'; '.join(wrong)}; correct it")
+        answers.append(answer)
+    return answers
+
+
+def live_answers(run: Run) -> Path:
+    """Where a live run files its answers: beside the tables, so that they outlive changes of the code."""
+    return run.tables / f"answers-{re.sub(r'[^A-Za-z0-9._-]+', '-', run.profile.llm.model)}.json"
+
+
+def ask_all(
+    sets: Iterable[Collection[str]], vocabulary: Sequence[str], llm: Llm, path: Path, ontology: Ontology
+) -> list[Answer]:
+    """An answer for every label set from the model `llm.model`; each is filed in `path` as soon as it is accepted.
+
+    What is filed there already is not asked again. Raises LlmError.
+    """
+    filed = read_answers(path) if path.exists() else {}
+    prompts = {frozenset(labels): prompt_hash(messages(labels, vocabulary)) for labels in sets}
+    todo = [labels for labels, prompt in prompts.items() if prompt not in filed]
+    client = Client(llm) if todo else None
+    for labels in tqdm(todo, desc=f"asking {llm.model}", unit="label set"):
+        assert client is not None
+        answer = ask(client, labels, vocabulary, ontology)
+        filed[answer.prompt] = answer
+        write_answers(path, filed.values(), ABOUT_LIVE)
+    return [filed[prompt] for prompt in prompts.values()]
+
+
+def ask(client: Client, labels: Collection[str], vocabulary: Sequence[str], ontology: Ontology) -> Answer:
+    """One accepted answer: a faulty one is asked for again with the reason, `llm.max_repairs` times.
+
+    Raises LlmError naming the label set and the last fault.
+    """
+    question = messages(labels, vocabulary)
+    conversation = list(question)
+    for _ in range(client.llm.max_repairs + 1):
+        reply = client.ask(conversation)
+        chosen = list(dict.fromkeys(reply.choice.noise_classes)) if reply.choice else []
+        reason = reply.fault or "; ".join(faults(chosen, labels, vocabulary, ontology))
+        if not reason:
+            return Answer(
+                label_set=sorted(labels),
+                noise_classes=chosen,
+                author=None,
+                model=reply.model,
+                asked=client.llm.model,
+                prompt=prompt_hash(question),
+                date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            )
+        conversation = [
+            *question,
+            {"role": "assistant", "content": reply.text or "(no answer)"},
+            {"role": "user", "content": REPAIR.format(reason=reason)},
+        ]
+    raise LlmError(
+        f"{reply.model} gave no usable answer for {sorted(labels)} in {client.llm.max_repairs + 1} attempts; the last "
+        f"fault: {reason}. Raise llm.max_repairs or use another llm.model; the other answers are kept"
+    )
