@@ -1,0 +1,43 @@
+"""Sounds from physical models: the ten DESED events and 35 noises, each draw another one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blocks import Signal
+from .model import Model
+from .noises import NOISES
+from .ranges import CELLS, Range, Split
+from .targets import TARGETS
+
+__all__ = ["CELLS", "NOISES", "TARGETS", "Model", "Range", "Split", "synthesise"]
+
+PEAK = 0.9
+EDGE_SECONDS = 0.005  # raised-cosine fades at both ends, so that no draw starts or ends with a click
+
+
+def synthesise(label: str, rng: np.random.Generator, split: Split, sample_rate: int = 16_000) -> Signal:
+    """One draw of the class `label`: float64 (nb_samples,), peak 0.9, zero mean, of its natural duration.
+
+    `split` ("train", "validation" or "test") says from which cells of the parameter ranges to draw (see Range).
+    The result depends on `rng` alone.
+
+    Raises ValueError for an unknown label or split.
+    """
+    models = TARGETS.get(label) or NOISES.get(label)
+    if models is None:
+        raise ValueError(f"no model of {label!r}; known classes: {', '.join([*TARGETS, *NOISES])}")
+    if split not in CELLS:
+        raise ValueError(f"no split {split!r}; use one of {', '.join(CELLS)}")
+    signal = models[rng.integers(len(models))].render(rng, split, sample_rate)
+    window = _edges(len(signal), round(EDGE_SECONDS * sample_rate))
+    signal = window * (signal - np.sum(window * signal) / np.sum(window))
+    return signal * (PEAK / np.max(np.abs(signal)))
+
+
+def _edges(n: int, edge: int) -> Signal:
+    window = np.ones(n)
+    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
+    window[:edge] = ramp
+    window[n - edge :] = ramp[::-1]
+    return window

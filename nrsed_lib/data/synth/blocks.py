@@ -1,0 +1,195 @@
+"""The building blocks of every sound: oscillators, slow controls, shaped noise, modal rings, moving filters.
+
+Signals are float64 `(nb_samples,)`. To give the same int16 samples on every machine, nothing here amplifies
+rounding: phases are whole numbers of 2⁻²⁴ cycles, noise is uniform (exact) before it is shaped, filters are
+products in the frequency domain instead of recursions, and no BLAS is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft
+
+Signal = NDArray[np.float64]
+Spectrum = Sequence[tuple[float, float]]  # (Hz, dB) points of a magnitude response
+
+PHASE_STEPS = 1 << 24  # of a cycle: the frequency grid is 0.001 Hz at 16 kHz
+
+
+# ---- oscillators
+
+
+def phase(hz: ArrayLike, n: int, sample_rate: int) -> Signal:
+    """Cycles in [0, 1) of an oscillator at `hz` (scalar or (n,)), accumulated exactly in integers."""
+    steps = np.rint(np.broadcast_to(np.asarray(hz) * (PHASE_STEPS / sample_rate), (n,))).astype(np.int64)
+    return (np.cumsum(steps) & (PHASE_STEPS - 1)) / PHASE_STEPS
+
+
+def sine(cycles: ArrayLike) -> Signal:
+    return np.sin(2 * np.pi * np.asarray(cycles))
+
+
+def buzz(cycles: Signal, ratio: ArrayLike) -> Signal:
+    """All harmonics h >= 1 with amplitudes ratio**(h - 1): Σ ratio^(h-1) sin(2πh·cycles), in closed form.
+
+    With ratio = exp(-f0 / f_tilt) the spectrum falls by 8.7 dB every f_tilt Hz whatever the pitch.
+    """
+    angle = 2 * np.pi * cycles
+    return np.sin(angle) / (1 - 2 * np.asarray(ratio) * np.cos(angle) + np.square(ratio))
+
+
+def tilt(f0: ArrayLike, hz: float) -> Signal:
+    """The `ratio` of `buzz` at pitch f0 for a spectrum that falls 8.7 dB every `hz`."""
+    return np.exp(-np.asarray(f0) / hz)
+
+
+# ---- slow controls
+
+
+def contour(points: ArrayLike, n: int, at: ArrayLike | None = None) -> Signal:
+    """Straight lines through `points`, evenly spread over n samples or at the fractions `at` in [0, 1]."""
+    points = np.asarray(points, float)
+    at = np.linspace(0, 1, len(points)) if at is None else np.asarray(at, float)
+    return np.interp(np.arange(n) / max(n - 1, 1), at, points)
+
+
+def drift(rng: np.random.Generator, n: int, sample_rate: int, hz: float, low: float = -1, high: float = 1) -> Signal:
+    """A random walk of corners in [low, high], about `hz` a second."""
+    nb_corners = max(2, 2 + int(n / sample_rate * hz))
+    return contour(low + (high - low) * rng.random(nb_corners), n)
+
+
+def fade(n: int, sample_rate: int, attack: float, release: float) -> Signal:
+    """Rises from 0 in `attack` seconds, falls to 0 in the last `release` seconds."""
+    t = (np.arange(n) + 0.5) / sample_rate
+    return np.minimum(1, np.minimum(t / max(attack, 1e-4), (n / sample_rate - t) / max(release, 1e-4)))
+
+
+# ---- noise
+
+
+def shape(signal: Signal, sample_rate: int, spectrum: Spectrum) -> Signal:
+    """`signal` filtered by a zero-phase magnitude response: straight lines in dB over log frequency."""
+    n = len(signal)
+    size = fft.next_fast_len(n, real=True)
+    bins = fft.rfft(signal, size)
+    # the response is smooth: 2048 points of it are plenty, straight lines between them
+    coarse = np.linspace(0, sample_rate / 2, 2048)
+    hz, db = zip(*spectrum, strict=True)
+    gain = 10 ** (np.interp(np.log(np.maximum(coarse, 1)), np.log(hz), db) / 20)
+    bins *= np.interp(np.arange(len(bins)) * (sample_rate / size), coarse, gain)
+    return fft.irfft(bins, size)[:n]
+
+
+def noise(rng: np.random.Generator, n: int, sample_rate: int, spectrum: Spectrum) -> Signal:
+    """Noise with a given spectrum and unit RMS."""
+    return unit_rms(shape(rng.random(n) - 0.5, sample_rate, spectrum))
+
+
+def band(low: float, high: float, slope: float = 24) -> Spectrum:
+    """Flat from low to high Hz, falling by `slope` dB an octave outside."""
+    return [(low / 4, -2 * slope), (low, 0), (high, 0), (high * 4, -2 * slope)]
+
+
+def unit_rms(signal: Signal) -> Signal:
+    return signal / np.sqrt(np.mean(np.square(signal)) + 1e-30)
+
+
+def peak(signal: Signal) -> Signal:
+    return signal / (np.max(np.abs(signal)) + 1e-30)
+
+
+# ---- impacts
+
+
+def ring(hz: ArrayLike, seconds: ArrayLike, gains: ArrayLike, sample_rate: int) -> Signal:
+    """A struck body: decaying sines with frequencies `hz`, decay times `seconds` (to -8.7 dB) and `gains`.
+
+    As long as six times the longest decay. Modes above 0.48 of the sample rate are left out.
+    """
+    hz, seconds, gains = (np.asarray(a, float) for a in np.broadcast_arrays(hz, seconds, gains))
+    n = max(8, int(6 * seconds.max() * sample_rate))
+    t = np.arange(n) / sample_rate
+    out = np.zeros(n)
+    for f, d, g in zip(hz, seconds, gains, strict=True):
+        if f < 0.48 * sample_rate:
+            m = min(n, int(7 * d * sample_rate) + 8)
+            out[:m] += g * np.exp(-t[:m] / d) * sine(phase(f, m, sample_rate))
+    return out
+
+
+def thud(rng: np.random.Generator, sample_rate: int, low: float, high: float, seconds: float) -> Signal:
+    """A noise burst in a band, decaying with time constant `seconds`: what an impact adds to a ring."""
+    n = max(64, int(6 * seconds * sample_rate))
+    return peak(noise(rng, n, sample_rate, band(low, high)) * np.exp(-np.arange(n) / (seconds * sample_rate)))
+
+
+def poisson(rng: np.random.Generator, seconds: float, rate: float) -> Signal:
+    """Onset times in [0, seconds) of about `rate` independent events a second, in order; at least one."""
+    return np.sort(rng.random(max(1, int(rng.poisson(rate * seconds))))) * seconds
+
+
+def steady(rng: np.random.Generator, seconds: float, rate: float, jitter: float) -> Signal:
+    """Onset times about 1/rate apart, each late or early by up to `jitter` of a period."""
+    nb = max(1, int(seconds * rate))
+    return (np.arange(nb) + 0.5 + jitter * (rng.random(nb) - 0.5)) / rate
+
+
+def place(n: int, sample_rate: int, onsets: ArrayLike, sounds: Sequence[Signal], gains: ArrayLike = 1.0) -> Signal:
+    """The i-th of `sounds` (taken in turn) starts at onsets[i] seconds; what passes the end is cut."""
+    out = np.zeros(n)
+    onsets = np.asarray(onsets, float)
+    for i, (onset, gain) in enumerate(zip(onsets, np.broadcast_to(gains, onsets.shape), strict=True)):
+        sound, start = sounds[i % len(sounds)], int(onset * sample_rate)
+        if 0 <= start < n:
+            out[start : start + len(sound)] += gain * sound[: n - start]
+    return out
+
+
+def rain(rng: np.random.Generator, n: int, sample_rate: int, rate: float, drop: Signal) -> Signal:
+    """Very many equal impacts of random strength: a sparse random train convolved with `drop`."""
+    train = np.zeros(n)
+    where = rng.integers(0, n, max(1, int(rng.poisson(rate * n / sample_rate))))
+    train[where] = rng.random(len(where)) ** 3
+    size = fft.next_fast_len(n + len(drop), real=True)
+    return fft.irfft(fft.rfft(train, size) * fft.rfft(drop, size), size)[:n]
+
+
+# ---- moving filters
+
+HOP, WINDOW = 128, 512
+
+
+def frames(n: int) -> int:
+    """Number of frames of `moving_filter` for n samples."""
+    return n // HOP + WINDOW // HOP
+
+
+def moving_filter(signal: Signal, gains: Signal) -> Signal:
+    """`signal` through a response that changes every HOP samples; gains: (frames(nb_samples), WINDOW // 2 + 1)."""
+    n, nb_frames = len(signal), frames(len(signal))
+    padded = np.zeros((nb_frames - 1) * HOP + WINDOW)
+    padded[WINDOW // 2 : WINDOW // 2 + n] = signal
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * window  # (nb_frames, WINDOW)
+    pieces = fft.irfft(fft.rfft(pieces) * gains, WINDOW) * window
+    out = np.zeros((nb_frames + WINDOW // HOP - 1, HOP))
+    for i, part in enumerate(np.split(pieces, WINDOW // HOP, axis=1)):
+        out[i : i + nb_frames] += part
+    return out.ravel()[WINDOW // 2 : WINDOW // 2 + n] / 1.5  # Hann² at a quarter overlap adds up to 1.5
+
+
+def formants(tracks: Signal, widths: ArrayLike, sample_rate: int) -> Signal:
+    """Gains of resonances in cascade: tracks (nb_frames, nb_formants) Hz -> (nb_frames, WINDOW // 2 + 1).
+
+    Each is |H(f)| of a second-order resonator of unit gain at 0 Hz (Fant's all-pole vocal tract).
+    """
+    f2 = np.square(np.arange(WINDOW // 2 + 1) * (sample_rate / WINDOW))  # (bins,)
+    gains = np.ones((len(tracks), len(f2)))
+    for centre, width in zip(tracks.T, np.broadcast_to(widths, tracks.shape[1]), strict=True):
+        c2 = np.square(centre)[:, None]
+        gains *= c2 / np.sqrt(np.square(c2 - f2) + f2 * width**2)
+    return gains

@@ -1,0 +1,222 @@
+"""Sounds made by lungs: glottal pulses and breath through moving formants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blocks import (
+    HOP,
+    Signal,
+    band,
+    buzz,
+    contour,
+    drift,
+    fade,
+    formants,
+    frames,
+    moving_filter,
+    noise,
+    peak,
+    phase,
+    place,
+    sine,
+    tilt,
+    unit_rms,
+)
+
+WIDTHS = (90.0, 110.0, 170.0, 250.0)  # Hz, of the four formants
+
+# F1, F2, F3 in Hz of an average male voice (after the classic measurements of American English vowels)
+VOWELS = np.array(
+    [
+        (270, 2290, 3010),  # heed
+        (390, 1990, 2550),  # hid
+        (530, 1840, 2480),  # head
+        (660, 1720, 2410),  # had
+        (730, 1090, 2440),  # hod
+        (570, 840, 2410),  # hawed
+        (440, 1020, 2240),  # hood
+        (300, 870, 2240),  # who
+        (640, 1190, 2390),  # hud
+        (490, 1350, 1690),  # heard
+    ],
+    float,
+)
+# low Hz, high Hz, level of the noise, level of the voice, seconds
+CONSONANTS = np.array(
+    [
+        (3800, 7500, 0.50, 0.00, 0.10),  # s
+        (2000, 5500, 0.50, 0.00, 0.10),  # sh
+        (1200, 7000, 0.15, 0.00, 0.08),  # f
+        (3500, 7500, 0.25, 0.30, 0.07),  # z
+        (1500, 4500, 0.80, 0.00, 0.02),  # t, k: a burst after a silence
+        (500, 2500, 0.60, 0.00, 0.02),  # p
+        (300, 3000, 0.00, 0.35, 0.07),  # m, n
+        (300, 3000, 0.00, 0.50, 0.05),  # l, r, w
+    ],
+    float,
+)
+
+
+def voice(
+    rng: np.random.Generator,
+    f0: Signal,
+    level: Signal,
+    breath: Signal | float,
+    tracks: Signal,
+    sample_rate: int,
+    brightness: float = 900.0,
+    widths: tuple[float, ...] = WIDTHS,
+) -> Signal:
+    """Glottal pulses at f0 (n,) Hz with amplitude `level` plus breath noise, through formants `tracks` (frames, k)."""
+    n = len(f0)
+    jitter = 1 + 0.01 * drift(rng, n, sample_rate, 40)
+    pulses = unit_rms(buzz(phase(f0 * jitter, n, sample_rate), tilt(f0, brightness)))
+    source = pulses + breath * (rng.random(n) - 0.5) * np.sqrt(12)
+    return moving_filter(source * level, formants(tracks, widths, sample_rate))
+
+
+def speech(
+    rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, tract: float, rate: float, effort: float
+) -> Signal:
+    """Syllables: a consonant (fricative, plosive, nasal or glide), a vowel, now and then a final consonant or a pause.
+
+    f0: mean pitch (Hz); tract: scale of the formants; rate: syllables a second; effort: spectral tilt (Hz).
+    """
+    times, vowels, voiced, hiss, hiss_bands = [0.0], [VOWELS[rng.integers(10)]], [0.0], [], []
+    t, seconds = 0.01, n / sample_rate
+
+    def stay(duration: float, vowel: Signal, level: float) -> None:
+        nonlocal t
+        for at in (t + 0.2 * duration, t + 0.8 * duration):
+            times.append(at)
+            vowels.append(vowel)
+            voiced.append(level)
+        t += duration
+
+    def consonant(following: Signal) -> None:
+        low, high, noisy, voicing, duration = CONSONANTS[rng.integers(len(CONSONANTS))]
+        duration *= 0.8 + 0.5 * rng.random()
+        if duration < 0.03:
+            stay(0.05, following, 0.0)
+        if noisy:
+            hiss.append((t, t + duration + 0.02, noisy))
+            hiss_bands.append((low, high))
+        place_ = following * (0.6, 1.1, 1.0) if voicing else following
+        stay(duration, place_, voicing)
+
+    while t < seconds - 0.12:
+        vowel = VOWELS[rng.integers(10)]
+        if rng.random() < 0.85:
+            consonant(vowel)
+        stay((0.45 + 0.5 * rng.random()) / rate, vowel, 0.6 + 0.4 * rng.random())
+        if rng.random() < 0.3:
+            consonant(vowel)
+        if rng.random() < 0.1:
+            stay(0.1 + 0.2 * rng.random(), vowel, 0.0)
+    times.append(t)
+    vowels.append(vowels[-1])
+    voiced.append(0.0)
+
+    clock = np.arange(n) / sample_rate
+    melody = f0 * contour([1.12, 0.88], n) * (1 + 0.22 * drift(rng, n, sample_rate, 0.8 * rate))
+    grid = (np.arange(frames(n)) - 1.5) * HOP / sample_rate
+    targets = np.array(vowels) * tract
+    tracks = np.stack(
+        [np.interp(grid, times, targets[:, i]) for i in range(3)] + [np.full(len(grid), 3400.0 * tract)], 1
+    )
+    level = np.interp(clock, times, voiced)
+    out = peak(voice(rng, melody, level, 0.04, tracks, sample_rate, brightness=effort))
+    for (start, end, loud), (low, high) in zip(hiss, hiss_bands, strict=True):
+        a, b = int(start * sample_rate), min(n, int(end * sample_rate))
+        if b - a > 32:
+            burst = noise(rng, b - a, sample_rate, band(low, high)) * fade(b - a, sample_rate, 0.01, 0.02)
+            out[a:b] += 0.15 * loud * burst
+    return out
+
+
+def calls(
+    rng: np.random.Generator,
+    n: int,
+    sample_rate: int,
+    *,
+    f0: float,
+    rise: float,
+    fall: float,
+    length: float,
+    pause: float,
+    tract: float,
+    breath: float,
+    brightness: float,
+    attack: float,
+    mouth: tuple[tuple[float, float, float], ...],
+    vibrato: float = 0.0,
+    roughness: float = 0.0,
+) -> Signal:
+    """Animal or infant calls: each glides rise·f0 -> f0 -> fall·f0 while the mouth moves through formant triples.
+
+    length, pause: seconds of a call and of the silence after it; vibrato: depth at about 6 Hz; roughness: depth of
+    the half-pitch amplitude modulation that makes a cry hoarse.
+    """
+    sounds, onsets, t, seconds = [], [], 0.0, n / sample_rate
+    while t < seconds - min(0.6 * length, 0.15):
+        m = min(int(length * (0.8 + 0.4 * rng.random()) * sample_rate), n - int(t * sample_rate))
+        bend = 1 + 0.12 * (rng.random(4) - 0.5)
+        pitch = f0 * contour(np.array([rise, 1, 1, fall]) * bend, m, [0, 0.25, 0.6, 1])
+        pitch = pitch * (1 + vibrato * sine(phase(5 + 2 * rng.random(), m, sample_rate)))
+        shape_ = np.array(mouth) * tract
+        tracks = np.stack([contour(shape_[:, i], frames(m)) for i in range(3)], 1)
+        level = fade(m, sample_rate, attack, 0.4 * m / sample_rate) * (0.8 + 0.2 * drift(rng, m, sample_rate, 8))
+        if roughness:
+            level = level * (1 - roughness * (0.5 + 0.5 * sine(phase(pitch / 2, m, sample_rate))))
+        sounds.append(peak(voice(rng, pitch, level, breath, tracks, sample_rate, brightness, (120, 160, 260))))
+        onsets.append(t)
+        t += m / sample_rate + pause * (0.5 + rng.random())
+    return place(n, sample_rate, onsets, sounds, 0.7 + 0.3 * rng.random(len(onsets)))
+
+
+def snore(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, length: float, throat: float) -> Signal:
+    """Noise through a throat that flutters at f0 (Hz) while breathing in, a faint whistle of air while breathing out."""
+    air = noise(rng, n, sample_rate, band(0.5 * throat, 2.5 * throat, 18))
+    t = phase(1 / (2.4 * length), n, sample_rate)
+    inhale = np.clip(np.minimum(t / 0.1, (0.45 - t) / 0.1), 0, 1)
+    exhale = 0.12 * np.clip(np.minimum((t - 0.55) / 0.1, (0.95 - t) / 0.1), 0, 1)
+    flutter = buzz(phase(f0 * (1 + 0.15 * drift(rng, n, sample_rate, 4)), n, sample_rate), 0.6)
+    return air * (inhale * (0.3 + np.maximum(flutter, 0)) + exhale)
+
+
+def frog(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, pulses: float, length: float) -> Signal:
+    """Croaks: a train of short pulses of a tone and its overtone, louder towards the middle."""
+    onsets = np.arange(0, n / sample_rate, 2.1 * length) + 0.2 * length * rng.random()
+    m = int(length * sample_rate)
+    hz = f0 * contour([0.9, 1.05, 0.95], m)
+    gate = np.maximum(0, sine(phase(pulses, m, sample_rate))) ** 2
+    croak = buzz(phase(hz, m, sample_rate), 0.45) * gate * fade(m, sample_rate, 0.3 * length, 0.3 * length)
+    return place(n, sample_rate, onsets, [croak], 0.6 + 0.4 * rng.random(len(onsets)))
+
+
+def birdsong(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, span: float, rate: float) -> Signal:
+    """Phrases of short whistles that glide within `span` (a ratio) around f0, repeated a few times each."""
+    sounds, onsets, t, seconds = [], [], 0.1 * rng.random(), n / sample_rate
+    while t < seconds - 0.1:
+        m = int(sample_rate * (0.4 + 0.5 * rng.random()) / rate)
+        glide = contour(f0 * span ** (2 * rng.random(4) - 1), m)
+        glide = glide * (1 + 0.04 * sine(phase(25 + 30 * rng.random(), m, sample_rate)))
+        note = sine(phase(glide, m, sample_rate)) * fade(m, sample_rate, 0.01, 0.02)
+        for _ in range(int(rng.integers(1, 5))):
+            sounds.append(note)
+            onsets.append(t)
+            t += 1 / rate
+        t += rng.random() * 0.8
+    return place(n, sample_rate, onsets, sounds, 0.5 + 0.5 * rng.random(len(onsets)))
+
+
+def crickets(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, trill: float, chirp: float) -> Signal:
+    """A pure tone gated by wing strokes (`trill` Hz) in groups (`chirp` Hz); a second insect answers farther off."""
+    out = np.zeros(n)
+    for gain, detune in ((1.0, 1.0), (0.35, 1.04)):
+        strokes = np.maximum(0, sine(phase(trill * detune, n, sample_rate)))
+        group = phase(chirp * detune * (1 + 0.1 * drift(rng, n, sample_rate, 1)), n, sample_rate)
+        gate = np.clip(np.minimum(group, 0.6 - group) * 12, 0, 1)
+        out += gain * strokes * gate * sine(phase(f0 * detune, n, sample_rate))
+    return out
