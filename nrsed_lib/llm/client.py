@@ -66,7 +66,7 @@ class Client:
         except openai.OpenAIError as error:  # `from None`: the chain could carry what an endpoint echoes
             raise LlmError(
                 f"{self._openai.base_url} gave no reply from {self.llm.model!r} after {self.llm.max_retries} retries: "
-                f"{self._clean(f'{type(error).__name__}: {error}')}. What was answered so far is kept: run again to resume"
+                f"{self._clean(f'{type(error).__name__}: {error}')}. The answers so far are kept: run again to resume"
             ) from None
         model = self._clean(completion.model or self.llm.model)
         if not completion.choices:

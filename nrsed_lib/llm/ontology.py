@@ -82,17 +82,17 @@ def parse(path: Path) -> pd.DataFrame:
     for entry in entries:
         for child in entry["child_ids"]:
             parents[child].append(entry["id"])
-    return pd.DataFrame(
-        [(e["id"], e["name"], " ".join(parents[e["id"]])) for e in entries], columns=["id", "name", "parents"]
-    )
+    rows = [(entry["id"], entry["name"], " ".join(parents[entry["id"]])) for entry in entries]
+    return pd.DataFrame(rows, columns=["id", "name", "parents"])
 
 
 def build(table: pd.DataFrame) -> Ontology:
     """An ontology from a table as `parse` makes it, with the mapping of our classes."""
     with CLASSES.open(newline="") as file:
         nodes = {row["class"]: tuple(filter(None, row["audioset"].split(" | "))) for row in csv.DictReader(file)}
-    parents = {row.id: tuple(row.parents.split()) for row in table.fillna("").itertuples()}
-    return Ontology(dict(zip(table["id"], table["name"], strict=True)), parents, nodes)
+    ids, names, lines = (table[column].fillna("").tolist() for column in ("id", "name", "parents"))
+    parents = {node: tuple(line.split()) for node, line in zip(ids, lines, strict=True)}
+    return Ontology(dict(zip(ids, names, strict=True)), parents, nodes)
 
 
 def load_ontology(path: Path | None = None) -> Ontology:
@@ -113,9 +113,8 @@ def main() -> None:
     from nrsed_lib.data.download import fetch_published
     from nrsed_lib.profile import load_profile
 
-    classes = [
-        c for name in ("mini", "open", "smoke") for d in [load_profile(name).data] for c in d.classes + d.noise_classes
-    ]
+    profiles = [load_profile(name).data for name in ("mini", "open", "smoke")]
+    classes = [label for data in profiles for label in data.classes + data.noise_classes]
     write_table(TABLE, needed(parse(fetch_published("ontology.json")), classes))
     print(f"{TABLE}: {len(pd.read_csv(TABLE))} nodes")
 

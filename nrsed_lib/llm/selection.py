@@ -13,6 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from nrsed_lib.data.prepare import load_split
+from nrsed_lib.llm import paper
 from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
 from nrsed_lib.llm.client import Client, LlmError
 from nrsed_lib.llm.ontology import Ontology, load_ontology
@@ -40,17 +41,27 @@ def label_sets(run: Run) -> dict[frozenset[str], int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], sorted(item[0]))))
 
 
+def question(run: Run) -> tuple[dict[frozenset[str], int], list[str], Ontology]:
+    """What a run asks about: its label sets with their counts, its noise vocabulary, the ontology to check by.
+
+    DESED's come from the published metadata, of which nothing but the tables is needed.
+    """
+    if run.profile.data.source == "desed":
+        return paper.paper_label_sets(), paper.paper_vocabulary(), paper.paper_ontology()
+    return label_sets(run), run.profile.data.noise_classes, load_ontology()
+
+
 def select(run: Run) -> Selection:
     """Stage 02: an answer for every label set, from the records or from a live LLM, as `selection.json`.
 
     Raises AnswerError when a recorded answer is missing or breaks a rule; LlmError when a live model
     cannot be asked or does not mend its answer.
     """
-    path, vocabulary, llm = run.folder / "selection.json", run.profile.data.noise_classes, run.profile.llm
+    path, llm = run.folder / "selection.json", run.profile.llm
     if not path.exists():
-        sets, ontology, recorded = list(label_sets(run)), load_ontology(), DATA / "answers" / llm.answers
+        sets, vocabulary, ontology = question(run)
         if llm.mode == "replay":
-            answers = replay(sets, vocabulary, recorded, ontology)
+            answers = replay(sets, vocabulary, DATA / "answers" / llm.answers, ontology)
         else:
             answers = ask_all(sets, vocabulary, llm, live_answers(run), ontology)
         write_json(path, [answer.model_dump() for answer in answers])
