@@ -13,6 +13,7 @@ from .targets import TARGETS
 __all__ = ["CELLS", "NOISES", "TARGETS", "Model", "Range", "Split", "synthesise"]
 
 PEAK = 0.9
+SILENCE = 0.01  # of the peak (-40 dB): a draw starts and ends where it passes this
 EDGE_SECONDS = 0.005  # raised-cosine fades at both ends, so that no draw starts or ends with a click
 
 
@@ -30,6 +31,8 @@ def synthesise(label: str, rng: np.random.Generator, split: Split, sample_rate: 
     if split not in CELLS:
         raise ValueError(f"no split {split!r}; use one of {', '.join(CELLS)}")
     signal = models[rng.integers(len(models))].render(rng, split, sample_rate)
+    heard = np.flatnonzero(np.abs(signal) > SILENCE * np.max(np.abs(signal)))
+    signal = signal[heard[0] : heard[-1] + 1]
     window = _edges(len(signal), round(EDGE_SECONDS * sample_rate))
     signal = window * (signal - np.sum(window * signal) / np.sum(window))
     return signal * (PEAK / np.max(np.abs(signal)))

@@ -37,8 +37,10 @@ def buzz(cycles: Signal, ratio: ArrayLike) -> Signal:
 
     With ratio = exp(-f0 / f_tilt) the spectrum falls by 8.7 dB every f_tilt Hz whatever the pitch.
     """
-    angle = 2 * np.pi * cycles
-    return np.sin(angle) / (1 - 2 * np.asarray(ratio) * np.cos(angle) + np.square(ratio))
+    r, half = np.asarray(ratio), np.pi * cycles
+    up = np.sin(half)
+    # 1 - 2 r cos + r² written so that nothing cancels at the pulse, where the sum is largest
+    return 2 * up * np.cos(half) / (np.square(1 - r) + 4 * r * np.square(up))
 
 
 def tilt(f0: ArrayLike, hz: float) -> Signal:
@@ -91,7 +93,7 @@ def noise(rng: np.random.Generator, n: int, sample_rate: int, spectrum: Spectrum
 
 def band(low: float, high: float, slope: float = 24) -> Spectrum:
     """Flat from low to high Hz, falling by `slope` dB an octave outside."""
-    return [(low / 4, -2 * slope), (low, 0), (high, 0), (high * 4, -2 * slope)]
+    return [(low / 16, -4 * slope), (low, 0), (high, 0), (high * 16, -4 * slope)]
 
 
 def unit_rms(signal: Signal) -> Signal:
@@ -149,13 +151,15 @@ def place(n: int, sample_rate: int, onsets: ArrayLike, sounds: Sequence[Signal],
     return out
 
 
-def rain(rng: np.random.Generator, n: int, sample_rate: int, rate: float, drop: Signal) -> Signal:
-    """Very many equal impacts of random strength: a sparse random train convolved with `drop`."""
-    train = np.zeros(n)
-    where = rng.integers(0, n, max(1, int(rng.poisson(rate * n / sample_rate))))
-    train[where] = rng.random(len(where)) ** 3
-    size = fft.next_fast_len(n + len(drop), real=True)
-    return fft.irfft(fft.rfft(train, size) * fft.rfft(drop, size), size)[:n]
+def shower(rng: np.random.Generator, n: int, sample_rate: int, rate: float, drops: Sequence[Signal]) -> Signal:
+    """About `rate` impacts a second at random times, each one of `drops`, most of them weak (strength uniform³)."""
+    kernels = np.zeros((len(drops), max(map(len, drops))))
+    for kernel, drop in zip(kernels, drops, strict=True):
+        kernel[: len(drop)] = drop
+    nb = max(1, int(rng.poisson(rate * n / sample_rate)))
+    where = rng.integers(0, n, nb)[:, None] + np.arange(kernels.shape[1])  # (nb, nb_taps)
+    values = kernels[rng.integers(0, len(drops), nb)] * rng.random((nb, 1)) ** 3
+    return np.bincount(where.ravel(), values.ravel(), minlength=n)[:n].astype(np.float64)
 
 
 # ---- moving filters

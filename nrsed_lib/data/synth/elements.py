@@ -14,8 +14,8 @@ from .blocks import (
     phase,
     place,
     poisson,
-    rain,
     ring,
+    shower,
     sine,
     thud,
     unit_rms,
@@ -27,13 +27,10 @@ def bubbles(rng: np.random.Generator, n: int, sample_rate: int, rate: float, low
     sounds = []
     for _ in range(24):
         hz = low * (high / low) ** rng.random()
-        m = int(sample_rate * 40 / hz)
+        m = int(sample_rate * 30 / hz)
         t = np.arange(m) / sample_rate
-        rising = hz * (1 + 0.25 * t * hz / 40)
+        rising = hz * (1 + 0.25 * t * hz / 30)
         sounds.append(np.exp(-t * hz / 8) * sine(phase(rising, m, sample_rate)) * fade(m, sample_rate, 0.001, 0.001))
-    out = np.zeros(n)
-    for sound in sounds:
-        out += rain(rng, n, sample_rate, rate / 24, sound) if n < 2 * len(sound) else 0
     onsets = poisson(rng, n / sample_rate, rate)
     order = [sounds[i] for i in rng.integers(24, size=len(onsets))]
     return place(n, sample_rate, onsets, order, rng.random(len(onsets)) ** 2)
@@ -62,17 +59,20 @@ def frying(
     wet: level of the hiss, which falls as the water boils off.
     """
     sizzle = noise(rng, n, sample_rate, [(200, -40), (hiss / 2, -12), (hiss, 0), (8000, -3)])
-    drop = ring(pop * np.array([1, 1.7]), [0.0012, 0.0008], [1, 0.8], sample_rate)
-    small = unit_rms(rain(rng, n, sample_rate, crackle, drop))
-    big = unit_rms(rain(rng, n, sample_rate, crackle / 20, thud(rng, sample_rate, 0.4 * pop, 1.6 * pop, 0.003)))
+    sizes = pop * np.array([0.6, 0.75, 0.9, 1.1, 1.3, 1.6])
+    bursts = [ring([hz, 1.7 * hz], [0.0010, 0.0007], [1, 0.7], sample_rate) for hz in sizes]
+    small = unit_rms(shower(rng, n, sample_rate, crackle, bursts))
+    spit = [thud(rng, sample_rate, 0.4 * pop, 1.6 * pop, 0.003) for _ in range(3)]
+    big = unit_rms(shower(rng, n, sample_rate, crackle / 20, spit))
     flow = contour([1, 0.8], n) * (1 + 0.25 * drift(rng, n, sample_rate, 2))
-    return (wet * sizzle + 0.8 * small + 0.7 * big) * flow * fade(n, sample_rate, 0.1, 0.15)
+    return (wet * sizzle + 0.8 * small + 0.5 * big) * flow * fade(n, sample_rate, 0.1, 0.15)
 
 
 def rainfall(rng: np.random.Generator, n: int, sample_rate: int, *, drops: float, roof: float, wash: float) -> Signal:
     """Drops on a roof (`drops` a second, around `roof` Hz) over the wash of the drops farther off."""
     far = noise(rng, n, sample_rate, [(100, -14), (600, -6), (wash, 0), (8000, -6)])
-    near = unit_rms(rain(rng, n, sample_rate, drops, thud(rng, sample_rate, 0.6 * roof, 1.7 * roof, 0.004)))
+    taps = [thud(rng, sample_rate, 0.6 * lift * roof, 1.7 * lift * roof, 0.0025) for lift in (0.6, 0.8, 1.0, 1.2, 1.6)]
+    near = unit_rms(shower(rng, n, sample_rate, drops, taps))
     return (0.7 * far + near) * (1 + 0.15 * drift(rng, n, sample_rate, 0.7))
 
 

@@ -15,9 +15,9 @@ from .blocks import (
     noise,
     phase,
     place,
-    rain,
     ring,
     shape,
+    shower,
     sine,
     steady,
     thud,
@@ -66,9 +66,10 @@ def motor(
 def blender(rng: np.random.Generator, n: int, sample_rate: int, *, gurgle: float, **settings: float) -> Signal:
     """A loaded motor and what it stirs: pieces that hit the jar, liquid that gurgles."""
     machine = motor(rng, n, sample_rate, air_band=(400, 2500), ripple=0.6, ripple_hz=6, **settings)
-    jar = ring([520, 1130, 1900], [0.008, 0.006, 0.004], [1, 0.8, 0.5], sample_rate)
-    pieces = unit_rms(rain(rng, n, sample_rate, 45, jar))
-    return unit_rms(machine) + gurgle * pieces * np.maximum(0, contour([1, 0.7, 0.4], n))
+    jar = np.array([520, 1130, 1900])
+    hits = [ring(jar * lift, [0.008, 0.006, 0.004], [1, 0.8, 0.5], sample_rate) for lift in (0.7, 1.0, 1.4)]
+    pieces = unit_rms(shower(rng, n, sample_rate, 45, hits))
+    return unit_rms(machine) + gurgle * pieces * contour([1, 0.7, 0.4], n)
 
 
 def shaver(
@@ -200,7 +201,7 @@ def train(rng: np.random.Generator, n: int, sample_rate: int, *, wheels: float, 
 def aircraft(
     rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, thrust: float, whine: float, swell: float
 ) -> Signal:
-    """A jet or propeller overhead: a slowly swelling roar up to `thrust` Hz, blades at f0, a turbine whine that sinks."""
+    """Overhead: a roar up to `thrust` Hz that swells and fades, blades at f0, a turbine whine; pitches sink."""
     level = contour([0.3, 1, 0.9, 0.3], n, [0, 0.4 + 0.2 * swell, 0.6 + 0.2 * swell, 1])
     roar = noise(rng, n, sample_rate, band(50, thrust, 6)) * (1 + 0.25 * drift(rng, n, sample_rate, 3))
     sinking = contour([1.08, 0.92], n)

@@ -21,7 +21,7 @@ from .machines import (
     washing_machine,
 )
 from .model import Model
-from .objects import STEEL, bell, blows, clock, cupboard, door, horn, knock, siren, typing, warble
+from .objects import STEEL, bell, blows, clock, cupboard, door, horn, siren, typing, warble
 from .ranges import Range
 from .targets import log
 from .voices import birdsong, calls, crickets, frog, snore
@@ -33,7 +33,7 @@ SHORT = Range(0.6, 1.6)
 
 NOISES: dict[str, tuple[Model, ...]] = {
     # weather and water
-    "Rain": (Model(rainfall, STEADY, drops=log(150, 900), roof=log(900, 2600), wash=log(2000, 4500)),),
+    "Rain": (Model(rainfall, STEADY, drops=log(120, 500), roof=log(900, 2600), wash=log(2000, 4500)),),
     "Wind": (Model(wind, STEADY, cut=log(100, 300), howl=log(350, 900), gust=log(0.3, 1.0)),),
     "Thunder": (Model(thunder, LONG, crack=log(400, 1500), roll=log(60, 140), length=log(0.5, 1.5)),),
     "Waves, surf": (Model(surf, STEADY, period=Range(4, 8), wash=log(200, 600), hiss=log(1200, 2800)),),
@@ -78,7 +78,17 @@ NOISES: dict[str, tuple[Model, ...]] = {
     # things of the house
     "Door": (Model(door, SHORT, hz=log(70, 160), creak=log(500, 1400), slam_s=log(0.03, 0.09), latch=log(1200, 2600)),),
     "Knock": (
-        Model(knock, EVENT, hz=log(150, 400), ring_s=log(0.012, 0.035), rate=Range(3.5, 6.5), hardness=Range(0.2, 0.5)),
+        Model(
+            blows,
+            EVENT,
+            hz=log(150, 400),
+            ring_s=log(0.012, 0.035),
+            rate=Range(3.5, 6.5),
+            hardness=Range(0.2, 0.5),
+            on=Range(0.6, 1.1),
+            off=Range(0.7, 1.5),
+            constants={"dull": 0.6, "dull_band": (100, 900), "jitter": 0.15},
+        ),
     ),
     "Cupboard open or close": (
         Model(cupboard, SHORT, hz=log(150, 420), ring_s=log(0.02, 0.06), rattle=log(1400, 3000), latch=log(900, 2400)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocks import Signal, band, contour, drift, fade, noise, phase, place, poisson, ring, sine, steady, thud
+from .blocks import Signal, band, buzz, contour, drift, fade, noise, phase, place, poisson, ring, sine, steady, thud
 
 # Partials of bars, plates, shells and boards over their lowest; the shells after thin-walled cups and bowls
 CHINA = np.array([1.0, 2.27, 3.94, 5.6, 7.3])
@@ -17,9 +17,9 @@ def struck(
     rng: np.random.Generator, sample_rate: int, partials: Signal, hz: float, seconds: float, hardness: float
 ) -> Signal:
     """One blow on a body: its partials detuned a little, the higher the shorter; hardness (0..1) lifts them."""
-    hz_ = hz * partials * (1 + 0.03 * (rng.random(len(partials)) - 0.5))
+    modes = hz * partials * (1 + 0.03 * (rng.random(len(partials)) - 0.5))
     gains = (0.4 + 0.6 * rng.random(len(partials))) * partials ** (2 * hardness - 2.0)
-    return ring(hz_, seconds / np.sqrt(partials), gains, sample_rate)
+    return ring(modes, seconds / np.sqrt(partials), gains, sample_rate)
 
 
 def dishes(
@@ -34,8 +34,8 @@ def dishes(
         tick = 0.3 * thud(rng, sample_rate, 3000, 7500, 0.003)
         clink[: len(tick)] += tick[: len(clink)]
         pieces.append(clink / np.abs(clink).max())
-    onsets = poisson(rng, max(0.05, n / sample_rate - 0.25), rate)
-    onsets = np.concatenate([[0.005], onsets, onsets + 0.03 + 0.05 * rng.random(len(onsets))])
+    onsets = steady(rng, max(0.1, n / sample_rate - 0.25), rate, 1.4)
+    onsets = np.concatenate([onsets, onsets + 0.03 + 0.05 * rng.random(len(onsets))])
     order = [pieces[i] for i in rng.integers(len(pieces), size=len(onsets))]
     return place(n, sample_rate, onsets, order, 0.25 + 0.75 * rng.random(len(onsets)) ** 2)
 
@@ -54,10 +54,13 @@ def blows(
     dull: float = 0.5,
     dull_band: tuple[float, float] = (80, 1500),
     dull_s: float = 0.02,
+    on: float = 99.0,
+    off: float = 0.0,
 ) -> Signal:
     """The same body struck about `rate` times a second: knocks, hammer, chopping, footsteps.
 
-    dull: level of the noise burst in dull_band, decaying in dull_s seconds, beside the modal ring.
+    dull: level of the noise burst in dull_band, decaying in dull_s seconds, beside the modal ring;
+    on, off: seconds of blows and of rest in turn.
     """
     sounds = []
     for _ in range(3):
@@ -67,16 +70,9 @@ def blows(
         out[: len(body)] += body / np.abs(body).max()
         out[: len(burst)] += dull * burst
         sounds.append(out)
-    onsets = steady(rng, n / sample_rate, rate, jitter) - 0.4 / rate
-    return place(n, sample_rate, np.maximum(onsets, 0.005), sounds, 0.6 + 0.4 * rng.random(len(onsets)))
-
-
-def knock(rng: np.random.Generator, n: int, sample_rate: int, *, rate: float, **settings: float) -> Signal:
-    """Three to five quick knocks on a door, a silence, again."""
-    nb = int(rng.integers(3, 6))
-    every = nb / rate + 0.6 + 0.6 * rng.random()
-    knocks = blows(rng, n, sample_rate, rate=rate, jitter=0.15, dull=0.6, dull_band=(100, 900), **settings)
-    return knocks * (phase(1 / every, n, sample_rate) < nb / rate / every)
+    onsets = np.maximum(steady(rng, n / sample_rate, rate, jitter) - 0.4 / rate, 0.005)
+    onsets = onsets[onsets % (on + off) < on]
+    return place(n, sample_rate, onsets, sounds, 0.6 + 0.4 * rng.random(len(onsets)))
 
 
 def door(
@@ -89,7 +85,7 @@ def door(
     out = 0.35 * place(n, sample_rate, slips, [squeak], 0.3 + 0.7 * rng.random(len(slips)))
     panel = struck(rng, sample_rate, WOOD, hz, slam_s, 0.2)
     at = m / sample_rate + 0.05
-    out += place(n, sample_rate, [at], [panel / np.abs(panel).max() + 0 * panel])
+    out += place(n, sample_rate, [at], [panel / np.abs(panel).max()])
     out += place(n, sample_rate, [at], [thud(rng, sample_rate, 50, 900, slam_s)])
     lock = ring(latch * np.array([1, 1.7, 2.6]), 0.005, [1, 0.8, 0.5], sample_rate)
     return out + place(n, sample_rate, at + np.array([0.01, 0.09]), [0.5 * lock])
@@ -200,8 +196,6 @@ def horn(rng: np.random.Generator, n: int, sample_rate: int, *, hz: float, ratio
         gate[a : a + m] = piece[: n - a]
         t += m / sample_rate + 0.15 + 0.6 * rng.random()
     r = 0.82
-    from .blocks import buzz
-
     return gate * (buzz(phase(hz, n, sample_rate), r) + buzz(phase(hz * ratio, n, sample_rate), r))
 
 

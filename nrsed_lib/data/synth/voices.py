@@ -24,7 +24,9 @@ from .blocks import (
     unit_rms,
 )
 
-WIDTHS = (90.0, 110.0, 170.0, 250.0)  # Hz, of the four formants
+WIDTHS = np.array([90.0, 120.0, 170.0])  # Hz, of the formants that move
+UPPER = np.array([3500.0, 4500.0, 5500.0, 6500.0, 7500.0])  # Hz, those that do not: a tube of 17 cm
+UPPER_WIDTHS = UPPER / 14
 
 # F1, F2, F3 in Hz of an average male voice (after the classic measurements of American English vowels)
 VOWELS = np.array(
@@ -63,17 +65,23 @@ def voice(
     f0: Signal,
     level: Signal,
     breath: Signal | float,
-    tracks: Signal,
+    mouth: Signal,
+    tract: float,
+    brightness: float,
     sample_rate: int,
-    brightness: float = 900.0,
-    widths: tuple[float, ...] = WIDTHS,
 ) -> Signal:
-    """Glottal pulses at f0 (n,) Hz with amplitude `level` plus breath noise, through formants `tracks` (frames, k)."""
+    """Glottal pulses at f0 (n,) Hz with amplitude `level`, and breath noise, through a mouth that moves.
+
+    mouth: the first three formants (frames(n), 3) in Hz; tract: scale of all formants (above 1: a short throat);
+    brightness: spectral tilt of the pulses (Hz for each 8.7 dB).
+    """
     n = len(f0)
     jitter = 1 + 0.01 * drift(rng, n, sample_rate, 40)
     pulses = unit_rms(buzz(phase(f0 * jitter, n, sample_rate), tilt(f0, brightness)))
     source = pulses + breath * (rng.random(n) - 0.5) * np.sqrt(12)
-    return moving_filter(source * level, formants(tracks, widths, sample_rate))
+    upper = np.broadcast_to(UPPER, (len(mouth), len(UPPER)))
+    tracks = np.concatenate([mouth, upper], axis=1) * tract
+    return moving_filter(source * level, formants(tracks, np.concatenate([WIDTHS, UPPER_WIDTHS]), sample_rate))
 
 
 def speech(
@@ -102,8 +110,7 @@ def speech(
         if noisy:
             hiss.append((t, t + duration + 0.02, noisy))
             hiss_bands.append((low, high))
-        place_ = following * (0.6, 1.1, 1.0) if voicing else following
-        stay(duration, place_, voicing)
+        stay(duration, following * (0.6, 1.1, 1.0) if voicing else following, voicing)
 
     while t < seconds - 0.12:
         vowel = VOWELS[rng.integers(10)]
@@ -121,12 +128,9 @@ def speech(
     clock = np.arange(n) / sample_rate
     melody = f0 * contour([1.12, 0.88], n) * (1 + 0.22 * drift(rng, n, sample_rate, 0.8 * rate))
     grid = (np.arange(frames(n)) - 1.5) * HOP / sample_rate
-    targets = np.array(vowels) * tract
-    tracks = np.stack(
-        [np.interp(grid, times, targets[:, i]) for i in range(3)] + [np.full(len(grid), 3400.0 * tract)], 1
-    )
+    mouth = np.stack([np.interp(grid, times, track) for track in np.array(vowels).T], 1)
     level = np.interp(clock, times, voiced)
-    out = peak(voice(rng, melody, level, 0.04, tracks, sample_rate, brightness=effort))
+    out = peak(voice(rng, melody, level, 0.04, mouth, tract, effort, sample_rate))
     for (start, end, loud), (low, high) in zip(hiss, hiss_bands, strict=True):
         a, b = int(start * sample_rate), min(n, int(end * sample_rate))
         if b - a > 32:
@@ -164,19 +168,18 @@ def calls(
         bend = 1 + 0.12 * (rng.random(4) - 0.5)
         pitch = f0 * contour(np.array([rise, 1, 1, fall]) * bend, m, [0, 0.25, 0.6, 1])
         pitch = pitch * (1 + vibrato * sine(phase(5 + 2 * rng.random(), m, sample_rate)))
-        shape_ = np.array(mouth) * tract
-        tracks = np.stack([contour(shape_[:, i], frames(m)) for i in range(3)], 1)
+        opening = np.stack([contour(track, frames(m)) for track in np.array(mouth).T], 1)
         level = fade(m, sample_rate, attack, 0.4 * m / sample_rate) * (0.8 + 0.2 * drift(rng, m, sample_rate, 8))
         if roughness:
             level = level * (1 - roughness * (0.5 + 0.5 * sine(phase(pitch / 2, m, sample_rate))))
-        sounds.append(peak(voice(rng, pitch, level, breath, tracks, sample_rate, brightness, (120, 160, 260))))
+        sounds.append(peak(voice(rng, pitch, level, breath, opening, tract, brightness, sample_rate)))
         onsets.append(t)
         t += m / sample_rate + pause * (0.5 + rng.random())
     return place(n, sample_rate, onsets, sounds, 0.7 + 0.3 * rng.random(len(onsets)))
 
 
 def snore(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, length: float, throat: float) -> Signal:
-    """Noise through a throat that flutters at f0 (Hz) while breathing in, a faint whistle of air while breathing out."""
+    """Breathing in, noise through a throat that flutters at f0 (Hz); breathing out, a faint rush of air."""
     air = noise(rng, n, sample_rate, band(0.5 * throat, 2.5 * throat, 18))
     t = phase(1 / (2.4 * length), n, sample_rate)
     inhale = np.clip(np.minimum(t / 0.1, (0.45 - t) / 0.1), 0, 1)
