@@ -1,0 +1,211 @@
+"""What the networks learn from and are tested on: labelled clips, and isolated sounds to mix."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nrsed_lib.store import atomic, write_json, write_table
+
+FULL_SCALE = 32768  # int16 → [-1, 1)
+EVENT_COLUMNS = ["filename", "onset", "offset", "event_label"]
+
+Index = Tensor | Sequence[int] | slice | None
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Soundscapes of one length, and what is known of the events in them.
+
+    names: nb_clips file names. audio: (nb_clips, nb_samples) int16. events: one row an event, with
+    `filename`, `onset` and `offset` in seconds, `event_label`; a clip without events has no row. A
+    weakly labelled clip has its events from 0 to its end.
+    """
+
+    names: list[str]
+    audio: Tensor
+    events: pd.DataFrame
+    classes: tuple[str, ...]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.audio):
+            raise ValueError(f"{len(self.names)} names for {len(self.audio)} clips")
+        for column, known in (("event_label", self.classes), ("filename", self.names)):
+            strange = sorted(set(self.events[column]) - set(known))
+            if strange:
+                raise ValueError(f"events name {column} {strange[:5]}, which is not among {list(known)[:12]}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def nb_samples(self) -> int:
+        return self.audio.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        return self.nb_samples / self.sample_rate
+
+    @property
+    def durations(self) -> dict[str, float]:
+        """Name → seconds."""
+        return dict.fromkeys(self.names, self.seconds)
+
+    @cached_property
+    def ground_truth(self) -> dict[str, list[tuple[float, float, str]]]:
+        """Name → [(onset s, offset s, label), …], an empty list for a clip without events."""
+        truth: dict[str, list[tuple[float, float, str]]] = {name: [] for name in self.names}
+        for name, onset, offset, label in self.events[EVENT_COLUMNS].itertuples(index=False):
+            truth[name].append((float(onset), float(offset), str(label)))
+        return truth
+
+    @cached_property
+    def label_sets(self) -> list[frozenset[str]]:
+        """The classes of each clip, nb_clips sets."""
+        return [frozenset(label for *_, label in events) for events in self.ground_truth.values()]
+
+    @cached_property
+    def _rows(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of each event: clip number, class number, (onset, offset) in seconds."""
+        clip = {name: i for i, name in enumerate(self.names)}
+        label = {name: i for i, name in enumerate(self.classes)}
+        return (
+            torch.tensor([clip[n] for n in self.events.filename], dtype=torch.long),
+            torch.tensor([label[n] for n in self.events.event_label], dtype=torch.long),
+            torch.tensor(self.events[["onset", "offset"]].to_numpy(np.float64).reshape(-1, 2)),
+        )
+
+    def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
+        """(B, nb_samples) float32 in [-1, 1), of the clips in `index` (all by default)."""
+        return _waveforms(self.audio, index, device)
+
+    def weak(self) -> Tensor:
+        """(nb_clips, nb_classes) float32: 1 where a class occurs in a clip."""
+        labels = torch.zeros(len(self), len(self.classes))
+        clip, label, _ = self._rows
+        labels[clip, label] = 1
+        return labels
+
+    def strong(self, nb_frames: int) -> Tensor:
+        """(nb_clips, nb_classes, nb_frames) float32: 1 where events cover at least half of a frame."""
+        frame = self.seconds / nb_frames
+        start = torch.arange(nb_frames, dtype=torch.float64) * frame  # (nb_frames,)
+        clip, label, times = self._rows
+        onset, offset = times[:, :1], times[:, 1:]  # (nb_events, 1)
+        covered = (offset.minimum(start + frame) - onset.maximum(start)).clamp(min=0)  # (nb_events, nb_frames)
+        total = torch.zeros(len(self), len(self.classes), nb_frames, dtype=torch.float64)
+        total.index_put_((clip, label), covered, accumulate=True)
+        return (total >= 0.5 * frame - 1e-9).float()  # 1 ns: half a frame is half a frame despite rounding
+
+    def to(self, device: torch.device | str) -> Clips:
+        """The same clips with their audio on `device`."""
+        return replace(self, audio=self.audio.to(device))
+
+    def save(self, folder: Path, split: str) -> None:
+        """`<split>.json`, `<split>.tsv`, and last `<split>.npy`: when that is there, all are."""
+        about = {"classes": self.classes, "sample_rate": self.sample_rate, "names": self.names}
+        write_json(folder / f"{split}.json", about)
+        with atomic(folder / f"{split}.tsv") as temporary:  # onsets in full: to the sample
+            self.events.to_csv(temporary, sep="\t", index=False)
+        save_audio(folder / f"{split}.npy", self.audio)
+
+    @classmethod
+    def load(cls, folder: Path, split: str) -> Clips:
+        """What `save` wrote; the audio stays on disk until it is used."""
+        about = json.loads((folder / f"{split}.json").read_text())
+        events = pd.read_csv(folder / f"{split}.tsv", sep="\t")
+        return cls(
+            about["names"], load_audio(folder / f"{split}.npy"), events, tuple(about["classes"]), about["sample_rate"]
+        )
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Isolated sounds of targets and noises: what soundscapes, noise on the fly and separation are mixed from.
+
+    names: `<recording>/<part>`, nb_sources of them. labels: their classes. roles: "target" or
+    "noise". audio: (nb_sources, nb_samples) int16, zeros after `lengths` (nb_sources,) samples; all
+    at about the same active level (`activity.py`).
+    """
+
+    names: list[str]
+    labels: list[str]
+    roles: list[str]
+    audio: Tensor
+    lengths: Tensor
+    sample_rate: int
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def recordings(self) -> list[str]:
+        """The recording (or draw) that each sound is a part of."""
+        return [name.rpartition("/")[0] for name in self.names]
+
+    @cached_property
+    def by_label(self) -> dict[str, Tensor]:
+        """Class → int64 row numbers of its sounds."""
+        labels = np.array(self.labels)
+        return {str(label): torch.from_numpy(np.flatnonzero(labels == label)) for label in np.unique(labels)}
+
+    def select(self, role: str) -> Sources:
+        """The targets alone, or the noises alone."""
+        keep = [i for i, r in enumerate(self.roles) if r == role]
+        columns = ([values[i] for i in keep] for values in (self.names, self.labels, self.roles))
+        return Sources(*columns, self.audio[keep], self.lengths[keep], self.sample_rate)
+
+    def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
+        """(B, nb_samples) float32 in [-1, 1), zeros after each sound's end."""
+        return _waveforms(self.audio, index, device)
+
+    def to(self, device: torch.device | str) -> Sources:
+        """The same sounds with their audio on `device`."""
+        return replace(self, audio=self.audio.to(device))
+
+    def save(self, folder: Path, split: str) -> None:
+        """`sources-<split>.csv`, then `sources-<split>.npy`."""
+        columns = {"name": self.names, "label": self.labels, "role": self.roles, "length": self.lengths.numpy()}
+        write_table(folder / f"sources-{split}.csv", pd.DataFrame(columns | {"sample_rate": self.sample_rate}))
+        save_audio(folder / f"sources-{split}.npy", self.audio)
+
+    @classmethod
+    def load(cls, folder: Path, split: str) -> Sources:
+        """What `save` wrote; the audio stays on disk until it is used."""
+        table = pd.read_csv(folder / f"sources-{split}.csv")
+        return cls(
+            *(table[c].tolist() for c in ("name", "label", "role")),
+            load_audio(folder / f"sources-{split}.npy"),
+            torch.tensor(table.length.to_numpy()),
+            int(table.sample_rate.iloc[0]),
+        )
+
+
+def _waveforms(audio: Tensor, index: Index, device: torch.device | str | None) -> Tensor:
+    rows = audio if index is None else audio[index]
+    return rows.to(device or audio.device).float() / FULL_SCALE
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    """Floats in [-1, 1] to int16, rounded: what differs by less than 1e-6 gets the same bytes."""
+    return np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def save_audio(path: Path, audio: Tensor) -> None:
+    """int16 (nb_clips, nb_samples) as .npy, written whole or not at all."""
+    with atomic(path) as temporary:
+        np.save(temporary, audio.cpu().numpy())
+
+
+def load_audio(path: Path) -> Tensor:
+    """int16 (nb_clips, nb_samples), memory-mapped (copy on write)."""
+    return torch.from_numpy(np.load(path, mmap_mode="c"))

@@ -1,0 +1,92 @@
+"""Files of others, fetched from their public URLs and checked against a recorded SHA-256.
+
+They land in `cache/` (env NRSED_CACHE), laid out as the URLs. A folder with the same layout can
+stand in for the network (env NRSED_MIRROR). What is there with the right hash is not fetched again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pandas as pd
+import pooch
+import requests
+from tqdm.auto import tqdm
+
+from nrsed_lib.store import DATA, ROOT
+
+NB_RETRIES = 2  # of a download that failed; pooch waits between them
+
+
+class DownloadError(RuntimeError):
+    """A file could not be had, or is not the one that was recorded."""
+
+
+def fetch(url: str, sha256: str) -> Path:
+    """The local path of the file at `url`, downloaded if it is not in the cache yet.
+
+    Raises DownloadError naming the file, its URL, the expected hash and what to do.
+    """
+    mirror = os.environ.get("NRSED_MIRROR")
+    name = unquote(urlparse(url).path).lstrip("/")
+    store = pooch.create(
+        path=os.environ.get("NRSED_CACHE", ROOT / "cache"),
+        base_url="",
+        registry={name: f"sha256:{sha256}"},
+        urls={name: url},
+        retry_if_failed=0 if mirror else NB_RETRIES,
+    )
+    pooch.get_logger().setLevel("ERROR")
+    try:
+        return Path(store.fetch(name, downloader=_copy_from(Path(mirror), name) if mirror else None))
+    except (ValueError, OSError, requests.RequestException) as error:  # pooch: a wrong hash is a ValueError
+        remedy = (
+            f"check NRSED_MIRROR={mirror} (or unset it to use the network)"
+            if mirror
+            else "check the connection and run again (what is done is kept), or set NRSED_MIRROR to a folder of copies"
+        )
+        raise DownloadError(
+            f"cannot get {name}\n  from {url}\n  with sha256 {sha256}\n  because {error}\n  remedy: {remedy}"
+        ) from error
+
+
+def _copy_from(mirror: Path, name: str):
+    """A pooch downloader that copies from a mirror folder."""
+
+    def copy(url: str, output_file: str, pooch: object) -> None:
+        shutil.copyfile(mirror / name, output_file)
+
+    return copy
+
+
+def fetch_all(files: Iterable[tuple[str, str]], nb_threads: int = 8, title: str = "download") -> list[Path]:
+    """Paths of many (url, sha256), in order. The first failure stops what has not started yet."""
+    files = list(files)
+    with ThreadPoolExecutor(nb_threads) as pool:
+        futures = [pool.submit(fetch, *file) for file in files]
+        try:
+            return [f.result() for f in tqdm(futures, desc=title, unit="file", mininterval=1.0)]
+        except DownloadError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def published() -> pd.DataFrame:
+    """`data/published.csv` (annotations, predictions and weights of others), indexed by name."""
+    return pd.read_csv(DATA / "published.csv").set_index("name")
+
+
+def fetch_published(name: str) -> Path:
+    """The local path of a file of `data/published.csv`. Raises DownloadError for an unknown name."""
+    table = published()
+    if name not in table.index:
+        raise DownloadError(
+            f"no file {name!r} in {DATA / 'published.csv'}; e.g. {table.index[0]!r} is"
+        )
+    row = table.loc[name]
+    return fetch(str(row.url), str(row.sha256))

@@ -1,0 +1,152 @@
+"""Real recordings: from their public URLs to isolated sounds, split by source.
+
+`data/recordings.csv` lists them: url, sha256, bytes, role, label, source, licence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torchaudio.functional import resample
+from tqdm.auto import tqdm
+
+from nrsed_lib.data.activity import active_regions
+from nrsed_lib.data.clips import Sources
+from nrsed_lib.data.download import fetch_all
+from nrsed_lib.data.soundscape import generator
+from nrsed_lib.data.sources import pack
+from nrsed_lib.profile import Data
+from nrsed_lib.store import DATA
+
+SPLITS = ("train", "validation", "test")
+# Of the sources of a class: shares of test and validation, the rest is for training.
+TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
+MIN_TEST = 3  # test sources of a target class
+# A pause longer than this ends a sound. Noise is kept in one piece: a clock is its pauses, too.
+MAX_GAP = {"target": 0.5, "noise": np.inf}
+
+
+class RecordingError(ValueError):
+    """A recording, or a list of them, that cannot be used; the message names it and the remedy."""
+
+
+def listed(data: Data) -> pd.DataFrame:
+    """The rows of data/recordings.csv whose class the profile uses.
+
+    Raises RecordingError naming the classes that have no recording in the needed role.
+    """
+    table = pd.read_csv(DATA / "recordings.csv")
+    wanted = {"target": data.classes, "noise": data.noise_classes}
+    for role, classes in wanted.items():
+        known = set(table.label[table.role == role])
+        missing = [c for c in classes if c not in known]
+        if missing:
+            key = {"target": "data.classes", "noise": "data.noise_classes"}[role]
+            raise RecordingError(
+                f"{key}: {missing} have no {role} recording in {DATA / 'recordings.csv'}; "
+                f"remove them or add recordings. It has {sorted(known)}"
+            )
+    keep = [label in wanted[role] for role, label in zip(table.role, table.label, strict=True)]
+    return table[keep].reset_index(drop=True)
+
+
+def grouped(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Group number of each row: rows that share a source or a hash, also through others, are one group."""
+    nb = len(table)
+    keys = [pd.factorize(table[column])[0] for column in ("source", "sha256")]
+    nodes = np.concatenate([keys[0], keys[1] + keys[0].max() + 1])  # rows meet in the nodes of their source and hash
+    edges = coo_array((np.ones(2 * nb), (np.tile(np.arange(nb), 2), nodes + nb)), shape=(nb + nodes.max() + 1,) * 2)
+    return connected_components(edges, directed=False)[1][:nb].astype(np.int64)
+
+
+def split_by_source(table: pd.DataFrame, seed: int) -> list[str]:
+    """The split of each row: whole groups, stratified by class, rarest classes first.
+
+    A class has ~30 % of its sources in test (a target class at least 3) and ~10 % in validation (at
+    least 1). Of the noise classes with a single source, every other one is for test, the rest for
+    training.
+
+    Raises RecordingError naming a target class with too few sources.
+    """
+    group = grouped(table)
+    rng = generator(seed, "split")
+    of_group: dict[int, str] = {}
+    counts = pd.DataFrame({"role": table.role, "label": table.label, "group": group}).drop_duplicates()
+    sizes = counts.groupby(["role", "label"]).size().sort_values(kind="stable")
+    singles = 0
+    for (role, label), nb in sizes.items():  # type: ignore[misc]
+        groups = counts.group[(counts.role == role) & (counts.label == label)].tolist()
+        if role == "target" and nb < MIN_TEST + 2:
+            raise RecordingError(
+                f"class {label!r} has {nb} sources; splitting needs at least {MIN_TEST + 2}: add recordings"
+            )
+        order = ["train", "test"][singles % 2 :] if nb == 1 else _shares(nb, MIN_TEST if role == "target" else 1)
+        singles += nb == 1
+        for taken in (of_group[g] for g in groups if g in of_group):  # shared with a class that was dealt before
+            if taken in order:
+                order.remove(taken)
+        for g, split in zip((int(g) for g in rng.permutation(groups) if g not in of_group), order, strict=False):
+            of_group[g] = split
+    return [of_group[g] for g in group]
+
+
+def _shares(nb: int, min_test: int) -> list[str]:
+    nb_test = max(min_test, round(TEST_SHARE * nb))
+    nb_validation = max(1, round(VALIDATION_SHARE * nb)) if nb > 2 else 0
+    return ["test"] * nb_test + ["validation"] * nb_validation + ["train"] * (nb - nb_test - nb_validation)
+
+
+def decode(path: Path, sample_rate: int) -> NDArray[np.float64]:
+    """A recording as mono float64 (nb_samples,) at `sample_rate`, resampled without aliasing.
+
+    Raises RecordingError naming a file that cannot be read, or holds no finite sample above zero.
+    """
+    try:
+        audio, rate = soundfile.read(path, dtype="float64", always_2d=True)  # (nb_samples, nb_channels)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise RecordingError(f"cannot decode {path}: {error}; delete it and run again") from error
+    if not np.isfinite(audio).all() or not audio.any():
+        raise RecordingError(f"{path} is silent or holds numbers that are not finite; remove it from the list")
+    mono = torch.from_numpy(audio.mean(1))
+    best = {"lowpass_filter_width": 64, "rolloff": 0.9475937167399596, "beta": 14.769656459379492}  # Kaiser, 100 dB
+    return resample(mono, rate, sample_rate, resampling_method="sinc_interp_kaiser", **best).numpy()
+
+
+def pieces(
+    sound: NDArray[np.float64], sample_rate: int, max_gap: float, max_seconds: float
+) -> list[NDArray[np.float64]]:
+    """The active regions of a recording, long ones cut into equal pieces of at most `max_seconds`."""
+    limit = round(max_seconds * sample_rate)
+    regions = [sound[r] for r in active_regions(sound, sample_rate, max_gap)]
+    return [piece for region in regions for piece in np.array_split(region, -(-len(region) // limit))]
+
+
+def recorded_sources(data: Data) -> tuple[dict[str, Sources], pd.DataFrame]:
+    """Sounds of each split, and the table of recordings with the split each went to.
+
+    The table has the columns of data/recordings.csv, then split, nb_parts and seconds kept.
+    """
+    table = listed(data)
+    table["split"] = split_by_source(table, data.seed)
+    paths = fetch_all(zip(table.url, table.sha256, strict=True), title="recordings")
+    first = ~table.duplicated(["sha256", "label"]).to_numpy()  # the same file under two names is heard once
+    sounds: dict[str, list[tuple[str, str, str, NDArray[np.float64]]]] = {split: [] for split in SPLITS}
+    kept: list[Sequence[float]] = []
+    rows = zip(paths, table.itertuples(index=False), first, strict=True)
+    for path, row, new in tqdm(rows, total=len(table), desc="decode", unit="file", mininterval=1.0):
+        whole = decode(path, data.sample_rate) if new else np.zeros(0)
+        parts = pieces(whole, data.sample_rate, MAX_GAP[row.role], data.clip_seconds) if new else []
+        stem = f"{row.source}/{path.stem}"
+        sounds[row.split] += [(f"{stem}/{k}", row.label, row.role, part) for k, part in enumerate(parts)]
+        kept.append((len(parts), sum(map(len, parts)) / data.sample_rate))
+    table[["nb_parts", "seconds"]] = kept
+    table["nb_parts"] = table.nb_parts.astype(int)
+    return {split: pack(sounds[split], data) for split in SPLITS}, table

@@ -1,0 +1,53 @@
+"""Isolated sounds at one level, and those that the project synthesises itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from nrsed_lib.data.activity import active_regions
+from nrsed_lib.data.clips import Sources, to_int16
+from nrsed_lib.data.soundscape import PEAK, at_level, generator
+from nrsed_lib.profile import Data
+
+SOURCE_RMS = 0.05  # of the active samples; less where the peak would reach full scale
+# Draws of a class in each split, per training draw; at least two.
+DRAWS = {"train": 1.0, "validation": 0.25, "test": 0.5}
+
+Named = tuple[str, str, str, NDArray[np.float64]]  # name, label, role, sound
+
+
+def pack(sounds: list[Named], data: Data) -> Sources:
+    """Sounds (name, label, role, float64 (nb_samples,)) as Sources, cut to a clip's length."""
+    lengths = [min(len(sound), data.nb_samples) for *_, sound in sounds]
+    audio = np.zeros((len(sounds), max(lengths, default=1)), np.int16)
+    for row, nb, (*_, sound) in zip(audio, lengths, sounds, strict=True):
+        levelled = at_level(sound[:nb], SOURCE_RMS)
+        row[:nb] = to_int16(levelled * min(1.0, PEAK / np.abs(levelled).max()))
+    names, labels, roles = ([s[i] for s in sounds] for i in range(3))
+    return Sources(names, labels, roles, torch.from_numpy(audio), torch.tensor(lengths), data.sample_rate)
+
+
+def synthesised_sources(data: Data, split: str) -> Sources:
+    """Draws of every class of the profile, from the parameter ranges of `split`.
+
+    Raises ValueError naming the classes that no generator makes.
+    """
+    from nrsed_lib.data.synth import NOISES, TARGETS, synthesise
+
+    for key, classes, known in (("classes", data.classes, TARGETS), ("noise_classes", data.noise_classes, NOISES)):
+        missing = [c for c in classes if c not in known]
+        if missing:
+            raise ValueError(f"data.{key}: no generator makes {missing}; use some of {sorted(known)}")
+    wanted = [(c, "target", data.nb_draws_per_class) for c in data.classes]
+    wanted += [(c, "noise", data.nb_noise_draws_per_class) for c in data.noise_classes]
+    draws = [(c, role, i) for c, role, nb in wanted for i in range(max(2, round(nb * DRAWS[split])))]
+    sounds: list[Named] = []
+    for label, role, i in tqdm(draws, desc=f"{split} sounds", unit="sound", mininterval=1.0):
+        name = f"{label}-{split}-{i:03d}"
+        sound = synthesise(label, generator(data.seed, "draw", name), split, data.sample_rate)
+        regions = active_regions(sound, data.sample_rate, max_gap=np.inf)
+        sounds.append((f"{name}/0", label, role, sound[regions[0]]))
+    return pack(sounds, data)
