@@ -34,6 +34,7 @@ bench: $(READY) ## measure our ways beside the published ones (results/bench/)
 lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
 		--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	@$(PYTHON) .ci/environment.py
 
 lint: $(READY) ## format and check
 	@$(BIN)/ruff format nrsed_lib tests

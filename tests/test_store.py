@@ -1,0 +1,77 @@
+"""A stage's folder holds only what its own code and settings made; nothing half-written is ever seen."""
+
+import pandas as pd
+import pytest
+import torch
+
+from nrsed_lib import store
+from nrsed_lib.profile import load_profile
+from nrsed_lib.store import StoreError, atomic, open_stage, read_tensors, stage_key, write_table, write_tensors
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    return tmp_path
+
+
+def test_a_folder_is_kept_for_the_same_settings_and_emptied_for_others():
+    kept = open_stage("03", "smoke").folder / "kept"
+    kept.write_text("x")
+    open_stage("03", "smoke")
+    assert kept.exists()
+    open_stage("03", "smoke", {"sed.train.steps": 5})
+    assert not kept.exists()
+
+
+def test_a_key_follows_what_a_stage_reads_and_no_more():
+    base, longer, other_lass = (
+        load_profile("smoke", o) for o in ({}, {"sed.finetune.steps": 9}, {"lass.train.steps": 9})
+    )
+
+    def keys(profile):
+        return {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
+
+    assert {s for s, k in keys(longer).items() if k != keys(base)[s]} == {"04", "06", "07", "08"}
+    assert {s for s, k in keys(other_lass).items() if k != keys(base)[s]} == {"05", "06", "07", "08"}
+
+
+def test_a_key_follows_code_that_is_imported_from_afar(monkeypatch):
+    profile = load_profile("smoke")
+    before = {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
+    real = store.file_digest
+    monkeypatch.setattr(store, "file_digest", lambda p: "edited" if p == "nrsed_lib/lass/stft.py" else real(p))
+    after = {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
+    assert {s for s in before if before[s] != after[s]} == {"05", "06", "07", "08"}
+
+
+def test_seeds_have_their_own_folders_and_keys():
+    one, two = open_stage("03", "smoke", seed=1), open_stage("03", "smoke", seed=2)
+    assert one.folder != two.folder
+    assert stage_key("03", one.profile, 1) != stage_key("03", one.profile, 2)
+    assert stage_key("05", one.profile, 1) == stage_key("05", one.profile, 2)
+
+
+def test_what_is_missing_says_who_makes_it():
+    with pytest.raises(StoreError, match=r"theta\.safetensors is missing.*03_sed_training.*--only 03"):
+        open_stage("06", "smoke").find("03", "theta.safetensors")
+    with pytest.raises(StoreError, match="no stage '3'"):
+        open_stage("3", "smoke")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "table.csv"
+    write_table(path, pd.DataFrame({"a": [1]}))
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "a\n1\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tensors_come_back_with_what_was_said_of_them(tmp_path):
+    tensors = {"a": torch.randn(2, 3).half(), "b": torch.arange(4).view(2, 2).t()}
+    write_tensors(tmp_path / "t.safetensors", tensors, seed=3, classes=["Dog"])
+    back, about = read_tensors(tmp_path / "t.safetensors")
+    assert about == {"seed": 3, "classes": ["Dog"]}
+    assert all(torch.equal(back[k], v) for k, v in tensors.items())
