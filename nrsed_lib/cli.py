@@ -80,11 +80,13 @@ def execute(
 
 @app.command(hidden=True)
 def publish(profile: ProfileOption = "mini") -> None:
-    """Copy the outputs of executed notebooks into notebooks/, for readers who only look."""
+    """Copy the outputs of executed notebooks into notebooks/, and the committed results into README.md."""
+    from nrsed_lib.readme import write_readme
     from nrsed_lib.report import publish as copy_outputs
 
     for path in copy_outputs(load_profile(_path(profile))):
         typer.echo(path)
+    write_readme()
 
 
 @data.command()

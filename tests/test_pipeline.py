@@ -1,0 +1,149 @@
+"""The whole companion in the smoke profile: it runs, it resumes, and it runs again only what an edit asks for."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from nrsed_lib.pipeline import executed, jobs, state
+from nrsed_lib.profile import load_profile
+from nrsed_lib.systems import SYSTEMS
+
+pytestmark = pytest.mark.timeout(900)
+SMOKE = load_profile("smoke")
+
+
+def nrsed(*words: str, results: Path, **more) -> subprocess.CompletedProcess:
+    environment = os.environ | {"NRSED_RESULTS": str(results)}
+    return subprocess.run(
+        [sys.executable, "-m", "nrsed_lib.cli", *words], env=environment, capture_output=True, text=True, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A run that was killed in the middle of a notebook, and then run again."""
+    root = tmp_path_factory.mktemp("results")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nrsed_lib.cli", "run", "--profile", "smoke"],
+        env=os.environ | {"NRSED_RESULTS": str(root)}, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    detector = root / "smoke" / "work" / "03_sed_training-seed0" / "key.txt"
+    deadline = time.monotonic() + 300
+    while not detector.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    assert detector.exists(), "the run never got to stage 03"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (root / "began").write_text(str(executed_at(root, "01_data_preparation")))
+    done = nrsed("run", "--profile", "smoke", results=root)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    (root / "output.txt").write_text(done.stdout)
+    return root
+
+
+def executed_at(results: Path, name: str) -> float:
+    return (results / "smoke" / "work" / "notebooks" / f"{name}.ipynb").stat().st_mtime
+
+
+@pytest.fixture
+def here(results, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(results))
+    return results
+
+
+def test_a_killed_run_goes_on_where_it_was(here):
+    assert {state(SMOKE, *job) for job in jobs(SMOKE)} == {"done"}
+    assert float((here / "began").read_text()) == executed_at(here, "01_data_preparation")
+
+
+def test_the_run_prints_table_1_and_where_the_report_is(here):
+    output = (here / "output.txt").read_text()
+    assert "Table I" in output
+    assert all(f"\n{name} " in output for name in SYSTEMS)
+    assert str(here / "smoke" / "report" / "index.html") in output
+
+
+def test_tables_have_every_system_and_condition(here):
+    table = pd.read_csv(here / "smoke" / "table1.csv", dtype={"system": str})
+    assert set(zip(table.system, table.condition, strict=True)) == {(s, c) for s in SYSTEMS for c in SMOKE.data.conditions}
+    assert (table.nb_clips == SMOKE.data.nb_test).all()
+    assert table[["psds1", "psds2"]].stack().between(0, 1).all()
+    assert (here / "smoke" / "recall.csv").exists()
+    assert (here / "smoke" / "claims.csv").exists()
+
+
+def test_run_json_says_what_ran_and_where(here):
+    made = json.loads((here / "smoke" / "run.json").read_text())
+    assert made["command"].startswith("nrsed run")
+    assert set(made["stages"]) == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
+    assert made["stage_seconds"] > 0 and 100 < made["peak_mb"] < 4096
+    assert made["machine"]["cores"] == os.cpu_count()
+
+
+def test_the_report_reads_without_python(here):
+    report = here / "smoke" / "report"
+    index = (report / "index.html").read_text()
+    for job in jobs(SMOKE):
+        page = f"{executed(SMOKE, *job).stem}.html"
+        assert f'href="{page}"' in index
+        assert "<html" in (report / page).read_text()
+    assert "Table I" in index
+
+
+def test_a_second_run_does_nothing_and_says_so(here):
+    before = {job: executed(SMOKE, *job).stat().st_mtime for job in jobs(SMOKE)}
+    done = nrsed("run", "--profile", "smoke", results=here)
+    assert "nothing to do" in done.stdout
+    assert before == {job: executed(SMOKE, *job).stat().st_mtime for job in jobs(SMOKE)}
+
+
+def test_status_and_dry_run_name_what_a_changed_setting_makes_stale(here):
+    done = nrsed("run", "--profile", "smoke", "--dry-run", "--set", "sed.finetune.steps=5", results=here)
+    states = dict(line.split(": ") for line in done.stdout.splitlines() if ": " in line)
+    assert {name[:2] for name, value in states.items() if value != "done"} == {"04", "06", "07", "08"}
+    listed = nrsed("status", "--profile", "smoke", results=here).stdout
+    assert listed.count(" done ") == len(jobs(SMOKE))
+
+
+def test_papermill_on_one_notebook_takes_the_same_parameters(here, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", "notebooks/08_recall.ipynb", str(tmp_path / "out.ipynb"), "-p", "profile", "smoke"],
+        env=os.environ | {"NRSED_RESULTS": str(here)}, capture_output=True, text=True, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["run", "--profile", "smok"], "no profile 'smok'"),
+        (["run", "--profile", "smoke", "--set", "sed.train.stps=3"], "sed.train.stps"),
+        (["run", "--profile", "smoke", "--set", "seed"], "key=value"),
+        (["run", "--profile", "smoke", "--only", "99"], "--only 99"),
+    ],
+)
+def test_a_wrong_command_is_one_clear_line(here, words, named):
+    done = nrsed(*words, results=here)
+    assert done.returncode == 1
+    assert named in done.stderr and "Traceback" not in done.stderr
+
+
+def test_every_command_has_help(here):
+    for words in ([], ["run"], ["status"], ["report"], ["data", "check"]):
+        assert "--help" in nrsed(*words, "--help", results=here).stdout
+
+
+def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, here):
+    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "llm.answers=absent.json", results=tmp_path)
+    assert done.returncode == 1
+    assert "02_llm_noise_selection stopped" in done.stderr + done.stdout
+    assert "absent.json" in done.stderr + done.stdout
+    assert (tmp_path / "smoke" / "work" / "notebooks" / "01_data_preparation.ipynb").exists()
+    assert not (tmp_path / "smoke" / "work" / "notebooks" / "02_llm_noise_selection.ipynb").exists()
