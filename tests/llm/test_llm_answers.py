@@ -1,0 +1,229 @@
+"""Prompts, the ontology's rule, the recorded answers, and the choices made from them."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from nrsed_lib.llm import authored, ontology, paper
+from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
+from nrsed_lib.llm.prompts import PROMPT, messages, prompt_hash
+from nrsed_lib.llm.selection import random_selection, replay
+from nrsed_lib.profile import load_profile
+from nrsed_lib.store import DATA
+
+ONTOLOGY = ontology.load_ontology()
+RECORDED = ["mini", "open", "smoke"]
+
+
+def answers_of(name: str) -> dict[str, Answer]:
+    return read_answers(DATA / "answers" / load_profile(name).llm.answers)
+
+
+# Prompts
+
+
+def test_the_prompt_is_the_papers(shared):
+    text = " ".join((shared / "seeds" / "paper_noise_robust_sed.txt").read_text().split()).replace(" . ", ". ")
+    start = text.index("“This is an audio clip") + 1
+    assert PROMPT.format(events="a1,a2, ...,aK′") == text[start : text.index("”", start)]
+
+
+def test_one_label_set_has_one_prompt():
+    vocabulary = ["Rain", "Door"]
+    ask = lambda labels: prompt_hash(messages(labels, vocabulary))  # noqa: E731
+    assert ask(["Dog", "Speech"]) == ask(["Speech", "Dog"]) == ask(frozenset({"Dog", "Speech"}))
+    assert len({ask(["Dog"]), ask(["Speech"]), ask(["Dog", "Speech"])}) == 3
+    assert prompt_hash(messages(["Dog"], vocabulary)) != prompt_hash(messages(["Dog"], vocabulary[:1]))
+    with pytest.raises(ValueError, match="empty label set"):
+        messages([], vocabulary)
+
+
+# Ontology
+
+
+@pytest.mark.parametrize(
+    "noise, present",
+    [
+        ("Telephone bell ringing", "Alarm_bell_ringing"),  # a kind of telephone, which is a kind of alarm
+        ("Siren", "Alarm_bell_ringing"),
+        ("Church bells", "Alarm_bell_ringing"),
+        ("Rain", "Running_water"),  # a kind of water
+        ("Baby cry", "Speech"),  # a kind of a sibling: crying
+        ("Wolf", "Dog"),
+        ("Wolf", "Cat"),  # a dog's howl is a kind of the cat's sibling
+        ("Juicer", "Blender"),
+    ],
+)
+def test_similar(noise, present):
+    assert ONTOLOGY.similar(noise, present)
+
+
+@pytest.mark.parametrize(
+    "noise, present",
+    [
+        ("Typing", "Vacuum_cleaner"),  # both are domestic sounds: a heading
+        ("Chopping (food)", "Frying"),
+        ("Wind", "Running_water"),  # both are natural sounds: a heading
+        ("Drill", "Alarm_bell_ringing"),  # both are sounds of things: a heading
+        ("Snoring", "Speech"),
+        ("Washing machine", "Running_water"),  # not in the ontology: nothing is known
+    ],
+)
+def test_not_similar(noise, present):
+    assert not ONTOLOGY.similar(noise, present)
+
+
+def test_parents_are_similar_but_headings_are_not():
+    table = pd.DataFrame(
+        [("t", "Top", ""), ("v", "Voice", "t"), ("s", "Speech", "v"), ("m", "Monologue", "s"), ("o", "Other", "t")],
+        columns=["id", "name", "parents"],
+    )
+    tree = ontology.build(table)
+    similar = {noise for noise in ("Top", "Voice", "Speech", "Monologue", "Other") if tree.similar(noise, "Speech")}
+    assert similar == {"Voice", "Speech", "Monologue"}
+
+
+def test_the_committed_part_decides_like_the_whole_ontology(shared):
+    path = next((shared / "mirror").glob("audioset/ontology/*/ontology.json"))
+    whole = ontology.load_ontology(path)
+    for name in RECORDED:
+        data = load_profile(name).data
+        for noise in data.noise_classes:
+            for label in data.classes:
+                assert whole.similar(noise, label) == ONTOLOGY.similar(noise, label), (noise, label)
+    mapped = pd.read_csv(ontology.CLASSES)["class"]
+    assert mapped.is_unique
+    for label in mapped:
+        whole.ids_of(label)  # every name is in the ontology
+
+
+# Recorded answers
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_every_label_set_a_soundscape_can_have_is_answered_within_the_rules(name):
+    data, answers = load_profile(name).data, answers_of(name)
+    sets = [s for k in range(1, data.max_events_per_clip + 1) for s in combinations(data.classes, k)]
+    assert len(answers) == len(sets)
+    for labels in sets:
+        answer = answers[prompt_hash(messages(labels, data.noise_classes))]
+        assert answer.label_set == sorted(labels)
+        assert faults(answer.noise_classes, labels, data.noise_classes, ONTOLOGY) == []
+        assert len(set(answer.noise_classes)) == len(answer.noise_classes)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_peoples_answers_name_no_model_and_are_what_the_judgements_compose(name):
+    assert [*answers_of(name).values()] == authored.answer_all(load_profile(name))
+    assert {(a.author, a.model, a.asked) for a in answers_of(name).values()} == {("nrsed project", None, None)}
+    about = json.loads((DATA / "answers" / f"{name}.json").read_text())["about"]
+    assert "not by a language model" in about
+
+
+def test_judgements_name_only_known_classes():
+    for vocabulary in yaml.safe_load(authored.JUDGEMENTS.read_text())["vocabularies"]:
+        data = load_profile(vocabulary["profiles"][0]).data
+        named = {n for event in vocabulary["events"].values() for n in event["sounds_like"]}
+        assert named | authored.household(vocabulary) <= set(data.noise_classes)
+        assert set(vocabulary["events"]) == set(data.classes)
+
+
+def test_an_answer_has_one_origin(tmp_path):
+    fields = {"label_set": ["Dog"], "noise_classes": ["Rain"], "prompt": "0", "date": "2026-11-20"}
+    for origin in ({"author": "us", "model": "gpt"}, {"author": None, "model": None}):
+        with pytest.raises(ValueError, match="author"):
+            Answer(**fields, **origin)
+
+
+def test_faults_are_named():
+    found = faults(["Chainsaw", "Siren"], ["Alarm_bell_ringing"], ["Siren", "Rain"], ONTOLOGY)
+    assert len(found) == 2 and "Chainsaw" in found[0] and "'Siren' is similar to Alarm_bell_ringing" in found[1]
+    assert "empty" in faults([], ["Dog"], ["Rain"], ONTOLOGY)[0]
+    assert faults(["Rain"], ["Dog"], ["Rain"], ONTOLOGY) == []
+
+
+def test_replay_says_what_is_missing(tmp_path):
+    data = load_profile("smoke").data
+    path = DATA / "answers" / "smoke.json"
+    assert replay([{"Dog"}], data.noise_classes, path, ONTOLOGY)[0].label_set == ["Dog"]
+    with pytest.raises(AnswerError, match=r"no answer to the prompt for \['Cat', 'Dog'\].*live"):
+        replay([{"Dog", "Cat"}], data.noise_classes, path, ONTOLOGY)
+    with pytest.raises(AnswerError, match="5 noise classes"):
+        replay([{"Dog"}], data.noise_classes[:5], path, ONTOLOGY)
+    with pytest.raises(AnswerError, match=r"paper\.json does not exist.*live"):
+        replay([{"Dog"}], data.noise_classes, DATA / "answers" / "paper.json", ONTOLOGY)
+
+
+def test_replay_checks_what_was_recorded(tmp_path):
+    vocabulary, path = ["Siren", "Rain"], tmp_path / "a.json"
+    prompt = prompt_hash(messages(["Alarm_bell_ringing"], vocabulary))
+    bad = Answer(
+        label_set=["Alarm_bell_ringing"],
+        noise_classes=["Siren"],
+        author="us",
+        model=None,
+        prompt=prompt,
+        date="2026-11-20",
+    )
+    write_answers(path, [bad], "test")
+    with pytest.raises(AnswerError, match=r"Siren.*similar"):
+        replay([["Alarm_bell_ringing"]], vocabulary, path, ONTOLOGY)
+    path.write_text('{"answers": [{"label_set": ["Dog"]}]}')
+    with pytest.raises(AnswerError, match="not a file of answers"):
+        read_answers(path)
+
+
+# Random selection
+
+
+def test_random_selection_is_as_large_uniform_and_reproducible():
+    data = load_profile("mini").data
+    chosen = {frozenset(a.label_set): a.noise_classes for a in answers_of("mini").values()}
+    drawn = random_selection(chosen, data.noise_classes, seed=0)
+    assert {labels: len(set(noises)) for labels, noises in drawn.items()} == {k: len(v) for k, v in chosen.items()}
+    assert drawn == random_selection(dict(reversed(chosen.items())), data.noise_classes, seed=0)
+    assert drawn != random_selection(chosen, data.noise_classes, seed=1)
+
+    nb_draws = 200
+    counts = pd.Series(0, index=data.noise_classes)
+    variance = 0.0
+    for seed in range(nb_draws):
+        for labels, noises in random_selection(
+            {k: chosen[k] for k in [frozenset({"Dog"})]}, data.noise_classes, seed
+        ).items():
+            counts[noises] += 1
+            p = len(chosen[labels]) / len(data.noise_classes)
+            variance += p * (1 - p)
+    assert (counts - nb_draws * p).abs().max() < 5 * variance**0.5  # 35 classes: 5 σ is one failure in 50,000
+
+
+# The paper's label sets
+
+
+@pytest.fixture
+def mirror(shared, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("NRSED_MIRROR", str(shared / "mirror"))
+    monkeypatch.setenv("NRSED_CACHE", str(tmp_path))
+
+
+def test_the_papers_label_sets(mirror):
+    sets, vocabulary = paper.paper_label_sets(), paper.paper_vocabulary()
+    assert len(sets) == 134 and len(vocabulary) == 447
+    assert sum(sets.values()) == 10_000 + 3_463 + 1_578
+    bill = paper.cost(sets, vocabulary)
+    assert len(bill) == 134
+    characters = sum(len(m["content"]) for m in messages(next(iter(sets)), vocabulary))
+    assert bill.prompt_tokens[0] == round(characters / 4)
+    assert bill.answer_tokens.gt(0).all()
+
+
+def test_the_whole_ontology_forbids_little_of_the_papers_vocabulary(mirror):
+    tree, vocabulary = paper.paper_ontology(), paper.paper_vocabulary()
+    for label in load_profile("paper").data.classes:
+        assert 1 <= sum(tree.similar(noise, label) for noise in vocabulary) < 0.1 * len(vocabulary) + 5, label

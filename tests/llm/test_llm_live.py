@@ -1,0 +1,196 @@
+"""The live path against a server that misbehaves in every way an endpoint can."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from endpoint import Response, choose, completion, error, serve
+
+from nrsed_lib.llm.answers import read_answers
+from nrsed_lib.llm.client import Client, LlmError
+from nrsed_lib.llm.ontology import load_ontology
+from nrsed_lib.llm.prompts import PROMPT
+from nrsed_lib.llm.selection import ask, ask_all
+from nrsed_lib.profile import Llm
+
+KEY = "sk-very-secret"
+VOCABULARY = ["Door", "Rain", "Telephone bell ringing", "Tick-tock"]
+ONTOLOGY = load_ontology()
+ALARM, DOG, SPEECH = (frozenset({label}) for label in ("Alarm_bell_ringing", "Dog", "Speech"))
+GOOD = choose("Door", "Rain")
+
+
+def settings(**changed) -> Llm:
+    return Llm(**{"mode": "live", "answers": "none.json", "model": "tiny", "timeout_s": 5, "max_retries": 2, **changed})
+
+
+@pytest.fixture
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return lambda endpoint: monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+
+
+def answer_of(key, *script, labels=ALARM, **changed):
+    with serve(*script) as endpoint:
+        key(endpoint)
+        return ask(Client(settings(**changed)), labels, VOCABULARY, ONTOLOGY), endpoint.requests
+
+
+def test_a_good_answer_is_taken_with_the_name_the_endpoint_gave(key):
+    answer, requests = answer_of(key, GOOD)
+    assert answer.noise_classes == ["Door", "Rain"] and answer.label_set == ["Alarm_bell_ringing"]
+    assert (answer.model, answer.asked, answer.author) == ("tiny-2026", "tiny", None)
+    [(authorization, body, _)] = requests
+    assert authorization == f"Bearer {KEY}"
+    assert body["model"] == "tiny"
+    assert body["messages"][-1]["content"] == PROMPT.format(events="Alarm bell ringing")
+    assert all(noise in body["messages"][1]["content"].splitlines() for noise in VOCABULARY)
+    schema = body["response_format"]["json_schema"]
+    assert schema["strict"] and schema["schema"]["required"] == ["noise_classes"]
+    assert schema["schema"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("first", [error(429), error(500), error(503), Response("not JSON at all", 502)])
+def test_busy_and_broken_servers_are_tried_again(key, first):
+    answer, requests = answer_of(key, first, GOOD)
+    assert answer.noise_classes == ["Door", "Rain"] and len(requests) == 2
+    assert requests[0][1] == requests[1][1]  # the same question, not a repair
+
+
+def test_retry_after_is_honoured(key):
+    _, requests = answer_of(key, error(429, **{"Retry-After": "1.5"}), GOOD)
+    assert requests[1][2] - requests[0][2] >= 1.5  # without the header the first back-off is at most 0.5 s
+
+
+def test_a_time_out_is_tried_again(key):
+    slow = completion("{}")
+    slow.delay_s = 1.0
+    answer, requests = answer_of(key, slow, GOOD, timeout_s=0.3)
+    assert answer.noise_classes == ["Door", "Rain"] and len(requests) == 2
+
+
+def test_retries_end_in_an_error_that_says_what_happened(key):
+    with pytest.raises(LlmError, match=r"127\.0\.0\.1 gave no reply from 'tiny' after 1 retries.*500.*run again"):
+        answer_of(key, error(500), max_retries=1)
+
+
+def test_a_wrong_key_is_not_tried_again_and_not_repeated(key):
+    with serve(error(401, f"Incorrect API key provided: {KEY}")) as endpoint:
+        key(endpoint)
+        with pytest.raises(LlmError, match="401") as caught:
+            Client(settings()).ask([{"role": "user", "content": "?"}])
+    assert len(endpoint.requests) == 1
+    assert KEY not in str(caught.value)
+    assert caught.value.__suppress_context__  # the original, which repeats the key, is not shown
+
+
+@pytest.mark.parametrize(
+    "bad, reason",
+    [
+        (completion('{"noise_classes": ["Do', finish="length"), "cut off"),
+        (completion('{"noise_classes": ["Do'), "not the JSON"),
+        (completion("Door and rain, I would say."), "not the JSON"),
+        (completion('{"noises": ["Door"]}'), "not the JSON"),
+        (completion(None, refusal="I cannot help with that."), "refused: I cannot help"),
+        (completion(None, finish="content_filter"), "refused: content filter"),
+        (completion(None), "not the JSON"),
+        (Response({"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": []}), "no choices"),
+        (choose("Door", "Chainsaw"), r"\['Chainsaw'\] are not in Uγ"),
+        (choose("Door", "Telephone bell ringing"), "'Telephone bell ringing' is similar to Alarm_bell_ringing"),
+        (choose(), "the list is empty"),
+    ],
+)
+def test_faulty_answers_are_asked_for_again_with_the_reason(key, bad, reason):
+    answer, requests = answer_of(key, bad, GOOD)
+    assert answer.noise_classes == ["Door", "Rain"] and len(requests) == 2
+    before, after = (body["messages"] for _, body, _ in requests)
+    assert after[: len(before)] == before
+    assert [message["role"] for message in after[len(before) :]] == ["assistant", "user"]
+    with pytest.raises(LlmError, match=rf"(?s)\['Alarm_bell_ringing'\] in 3 attempts.*{reason}"):
+        answer_of(key, bad, max_repairs=2)
+
+
+def test_a_class_named_twice_counts_once(key):
+    assert answer_of(key, choose("Rain", "Door", "Rain"))[0].noise_classes == ["Rain", "Door"]
+
+
+def test_repairs_are_bounded(key):
+    with serve(choose()) as endpoint:
+        key(endpoint)
+        with pytest.raises(LlmError, match="1 attempts"):
+            ask(Client(settings(max_repairs=0)), DOG, VOCABULARY, ONTOLOGY)
+    assert len(endpoint.requests) == 1
+
+
+def events_asked_about(endpoint) -> list[str]:
+    questions = [body["messages"][-1]["content"] for _, body, _ in endpoint.requests]
+    return [question.split("present this clip: ")[1].split(". ")[0] for question in questions]
+
+
+def killed(endpoint, path):
+    """SIGKILL while the second answer is under way."""
+    arguments = ([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+    process = multiprocessing.get_context("fork").Process(target=ask_all, args=arguments)
+    process.start()
+    while len(endpoint.requests) < 2:
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+
+
+def out_of_credit(endpoint, path):
+    with pytest.raises(LlmError, match="out of credit"):
+        ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+
+
+@pytest.mark.parametrize(
+    "stop, second", [(killed, replace(GOOD, delay_s=1.0)), (out_of_credit, error(400, "out of credit"))]
+)
+def test_nothing_is_asked_twice_after_a_stop(key, tmp_path, stop, second):
+    path = tmp_path / "answers-tiny.json"
+
+    with serve(GOOD, second) as endpoint:
+        key(endpoint)
+        stop(endpoint, path)
+    assert events_asked_about(endpoint) == ["Alarm bell ringing", "Dog"]
+    assert [answer.label_set for answer in read_answers(path).values()] == [["Alarm_bell_ringing"]]
+
+    with serve(GOOD) as endpoint:
+        key(endpoint)
+        answers = ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+    assert events_asked_about(endpoint) == ["Dog", "Speech"]
+    assert [a.label_set for a in answers] == [["Alarm_bell_ringing"], ["Dog"], ["Speech"]]
+
+    with serve(error(500)) as endpoint:
+        key(endpoint)
+        assert ask_all([SPEECH, ALARM, SPEECH], VOCABULARY, settings(), path, ONTOLOGY) == [answers[2], answers[0]]
+    assert endpoint.requests == []
+
+
+def test_another_vocabulary_is_another_question(key, tmp_path):
+    with serve(GOOD) as endpoint:
+        key(endpoint)
+        for vocabulary in (VOCABULARY, VOCABULARY[:3]):
+            ask_all([DOG], vocabulary, settings(), tmp_path / "a.json", ONTOLOGY)
+    assert len(endpoint.requests) == 2
+
+
+def test_the_key_is_in_no_file(key, tmp_path: Path):
+    echo = completion(json.dumps({"noise_classes": ["Door"]}), model=f"tiny {KEY}")
+    with serve(choose(f"{KEY}"), echo) as endpoint:
+        key(endpoint)
+        ask_all([DOG], VOCABULARY, settings(), tmp_path / "a.json", ONTOLOGY)
+    assert len(endpoint.requests) == 2 and KEY not in json.dumps(endpoint.requests[1][1])
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert written and not any(KEY in text for text in written)
+
+
+def test_live_without_a_key_says_what_to_do(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(LlmError, match=r"OPENAI_API_KEY is not set.*replay"):
+        Client(settings())
