@@ -32,7 +32,7 @@ def active_power(waveforms: Tensor) -> Tensor:
 
 
 def active_regions(
-    sound: NDArray[np.float64], sample_rate: int, max_gap: float, min_length: float = 0.2
+    sound: NDArray[np.floating], sample_rate: int, max_gap: float, min_length: float = 0.2
 ) -> list[slice]:
     """Where `sound` (nb_samples,) is active, as slices of samples in order.
 

@@ -132,7 +132,7 @@ class Clips:
 class Sources:
     """Isolated sounds of targets and noises: what soundscapes, noise on the fly and separation are mixed from.
 
-    names: `<recording>/<part>`, nb_sources of them. labels: their classes. roles: "target" or
+    names: `<source recording>/…/<part>`, nb_sources of them. labels: their classes. roles: "target" or
     "noise". audio: (nb_sources, nb_samples) int16, zeros after `lengths` (nb_sources,) samples; all
     at about the same active level (`activity.py`).
     """
@@ -149,8 +149,8 @@ class Sources:
 
     @property
     def recordings(self) -> list[str]:
-        """The recording (or draw) that each sound is a part of."""
-        return [name.rpartition("/")[0] for name in self.names]
+        """The source recording (or draw) that each sound comes from."""
+        return [name.partition("/")[0] for name in self.names]
 
     @cached_property
     def by_label(self) -> dict[str, Tensor]:

@@ -85,8 +85,6 @@ def fetch_published(name: str) -> Path:
     """The local path of a file of `data/published.csv`. Raises DownloadError for an unknown name."""
     table = published()
     if name not in table.index:
-        raise DownloadError(
-            f"no file {name!r} in {DATA / 'published.csv'}; e.g. {table.index[0]!r} is"
-        )
+        raise DownloadError(f"no file {name!r} in {DATA / 'published.csv'}; e.g. {table.index[0]!r} is")
     row = table.loc[name]
     return fetch(str(row.url), str(row.sha256))

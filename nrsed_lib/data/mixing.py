@@ -25,8 +25,8 @@ def mix_at_snr(signals: Tensor, noises: Tensor, snr_db: Tensor) -> tuple[Tensor,
     """
     if signals.ndim != 2 or signals.shape != noises.shape or snr_db.shape != signals.shape[:1]:
         raise ValueError(
-            f"signals {tuple(signals.shape)}, noises {tuple(noises.shape)} and snr_db {tuple(snr_db.shape)} do not fit: give "
-            "(B, nb_samples), (B, nb_samples) and (B,)"
+            f"give signals (B, nb_samples), noises (B, nb_samples) and snr_db (B,), not {tuple(signals.shape)}, "
+            f"{tuple(noises.shape)} and {tuple(snr_db.shape)}"
         )
     if not bool((snr_db > -torch.inf).all()):  # NaN compares false
         raise ValueError(f"snr_db {snr_db.tolist()} must be numbers above -inf (+inf: no noise)")
@@ -52,7 +52,5 @@ def noisy(waveforms: Tensor, noises: Tensor, snr_db: float | None) -> Tensor:
         return waveforms
     silent = (active_power(waveforms) == 0) | (active_power(noises) == 0)
     if bool(silent.any()):
-        raise ValueError(
-            f"clips {silent.nonzero().flatten().tolist()} or their noises are silent: no {snr_db:g} dB"
-        )
+        raise ValueError(f"clips {silent.nonzero().flatten().tolist()} or their noises are silent: no {snr_db:g} dB")
     return mix_at_snr(waveforms, noises, torch.full(waveforms.shape[:1], snr_db, device=waveforms.device))[0]

@@ -156,12 +156,16 @@ def at_level(sound: Sound, rms: float) -> Sound:
 
 
 def quiet_room(nb_samples: int, sample_rate: int, rng: Generator) -> Sound:
-    """A background of unit power: noise with a 1/f^a spectrum (a in 0.5-1.5) and the hum of the mains."""
+    """A background of unit power: noise with a 1/f^a spectrum (a in 0.5-1.5) and the hum of the mains.
+
+    Made in the frequency domain; the hum's six harmonics lie on the nearest bins.
+    """
     frequency = np.fft.rfftfreq(nb_samples, 1 / sample_rate)
-    shape = np.maximum(frequency, 20.0) ** (-rng.uniform(0.5, 1.5) / 2)
-    noise = np.fft.irfft(shape * (rng.standard_normal(len(shape)) + 1j * rng.standard_normal(len(shape))), nb_samples)
-    mains = rng.choice([50.0, 60.0])
-    time = np.arange(nb_samples) / sample_rate
-    hum = sum(rng.uniform(0, 1 / k) * np.sin(2 * np.pi * (mains * k * time + rng.uniform())) for k in range(1, 7))
-    sound = noise / np.sqrt(np.mean(noise**2)) + rng.uniform(0, 0.5) * hum
-    return sound / np.sqrt(np.mean(sound**2))
+    spectrum = rng.standard_normal(2 * len(frequency)).view(np.complex128)
+    spectrum *= np.maximum(frequency, 20.0) ** (-rng.uniform(0.5, 1.5) / 2)
+    total = np.sqrt(np.square(np.abs(spectrum)).sum())
+    bins = np.rint(rng.choice([50.0, 60.0]) * np.arange(1, 7) * nb_samples / sample_rate).astype(int)
+    hum = rng.uniform(0, 0.5) * total * rng.uniform(0, 1 / np.arange(1, 7))
+    spectrum[bins] += hum * np.exp(2j * np.pi * rng.uniform(size=6))
+    sound = np.fft.irfft(spectrum, nb_samples)
+    return sound / np.sqrt(np.mean(np.square(sound)))

@@ -16,18 +16,23 @@ SOURCE_RMS = 0.05  # of the active samples; less where the peak would reach full
 # Draws of a class in each split, per training draw; at least two.
 DRAWS = {"train": 1.0, "validation": 0.25, "test": 0.5}
 
-Named = tuple[str, str, str, NDArray[np.float64]]  # name, label, role, sound
+Named = tuple[str, str, str, NDArray[np.int16]]  # name, label, role, sound
 
 
-def pack(sounds: list[Named], data: Data) -> Sources:
-    """Sounds (name, label, role, float64 (nb_samples,)) as Sources, cut to a clip's length."""
-    lengths = [min(len(sound), data.nb_samples) for *_, sound in sounds]
+def levelled(sound: NDArray[np.floating], nb_samples: int) -> NDArray[np.int16]:
+    """A sound cut to `nb_samples`, at the common level, as int16 within ±0.99."""
+    loud = at_level(sound[:nb_samples], SOURCE_RMS)
+    return to_int16(loud * min(1.0, PEAK / np.abs(loud).max()))
+
+
+def pack(sounds: list[Named], sample_rate: int) -> Sources:
+    """Sounds (name, label, role, int16 (nb_samples,)) as Sources, padded with zeros to the longest."""
+    lengths = [len(sound) for *_, sound in sounds]
     audio = np.zeros((len(sounds), max(lengths, default=1)), np.int16)
-    for row, nb, (*_, sound) in zip(audio, lengths, sounds, strict=True):
-        levelled = at_level(sound[:nb], SOURCE_RMS)
-        row[:nb] = to_int16(levelled * min(1.0, PEAK / np.abs(levelled).max()))
-    names, labels, roles = ([s[i] for s in sounds] for i in range(3))
-    return Sources(names, labels, roles, torch.from_numpy(audio), torch.tensor(lengths), data.sample_rate)
+    for row, (*_, sound) in zip(audio, sounds, strict=True):
+        row[: len(sound)] = sound
+    names, labels, roles = ([str(s[i]) for s in sounds] for i in range(3))
+    return Sources(names, labels, roles, torch.from_numpy(audio), torch.tensor(lengths), sample_rate)
 
 
 def synthesised_sources(data: Data, split: str) -> Sources:
@@ -49,5 +54,5 @@ def synthesised_sources(data: Data, split: str) -> Sources:
         name = f"{label}-{split}-{i:03d}"
         sound = synthesise(label, generator(data.seed, "draw", name), split, data.sample_rate)
         regions = active_regions(sound, data.sample_rate, max_gap=np.inf)
-        sounds.append((f"{name}/0", label, role, sound[regions[0]]))
-    return pack(sounds, data)
+        sounds.append((f"{name}/0", label, role, levelled(sound[regions[0]], data.nb_samples)))
+    return pack(sounds, data.sample_rate)
