@@ -93,10 +93,10 @@ def publish(profile: ProfileOption = "mini") -> None:
 def check(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """Walk what stage 01 left: clips, missing, silent, clipped, and a hash of each clip list."""
     from nrsed_lib.data.check import check_data
-    from nrsed_lib.store import open_stage
+    from nrsed_lib.store import Run
 
     chosen, _ = _chosen(profile, settings)
-    typer.echo(check_data(open_stage("01", chosen)).to_string(index=False))
+    typer.echo(check_data(Run(chosen, "01", chosen.seeds[0])).to_string(index=False, na_rep=""))
 
 
 def _path(profile: str) -> str:
