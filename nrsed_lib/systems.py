@@ -6,7 +6,6 @@ A system is: who writes the queries, and which detectors hear what. Everything e
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,22 +67,25 @@ def query_table(clip_scores: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def separate_and_remix(
-    separator: Separator, mixtures: Tensor, asked: Iterable[Tensor], conditions: Tensor, batch: int
-) -> list[Tensor]:
-    """Eq. 4-5 for several query tables at once: each (clip, query) pair is separated only once.
+    separator: Separator, mixtures: Tensor, asked: Tensor, conditions: Tensor, batch: int
+) -> tuple[Tensor, Tensor]:
+    """Eq. 4-5 for several query tables at once: nothing is separated, or remixed, twice.
 
-    mixtures: (nb_clips, nb_samples). asked: tables of (nb_clips, nb_classes) bool. conditions:
-    (nb_classes, condition_size), the embedded query texts. Returns a remix (nb_clips, nb_samples)
-    for each table.
+    mixtures: (nb_clips, nb_samples). asked: (nb_tables, nb_clips, nb_classes) bool. conditions:
+    (nb_classes, condition_size), the embedded query texts. Returns the distinct remixes (nb_remixes,
+    nb_samples), and which one belongs to each table and clip (nb_tables, nb_clips).
     """
-    tables = list(asked)
-    pairs = torch.stack(tables).any(0).nonzero()  # (nb_pairs, 2): clip, query
+    pairs = asked.any(0).nonzero()  # (nb_pairs, 2): clip, query
     tracks = separate(separator, mixtures, pairs, conditions, batch)  # (nb_pairs, nb_samples)
-    remixes = []
-    for table in tables:
-        wanted = table[pairs[:, 0], pairs[:, 1]]
-        remixes.append(remix(tracks[wanted], pairs[wanted], mixtures))
-    return remixes
+    place = torch.zeros(asked.shape[1:], dtype=torch.long, device=pairs.device)
+    place[pairs[:, 0], pairs[:, 1]] = torch.arange(len(pairs), device=pairs.device)
+    clip = torch.arange(len(mixtures), device=pairs.device).expand(len(asked), -1)  # (nb_tables, nb_clips)
+    rows = torch.cat([clip[..., None], asked.long()], -1).flatten(0, 1)
+    distinct, which = rows.unique(dim=0, return_inverse=True)  # (nb_remixes, 1 + nb_classes)
+    clips = distinct[:, 0]
+    wanted = distinct[:, 1:].nonzero()  # (nb_wanted, 2): remix, query
+    remixes = remix(tracks[place[clips[wanted[:, 0]], wanted[:, 1]]], wanted, mixtures[clips])
+    return remixes, which.view(clip.shape)
 
 
 @torch.inference_mode()
@@ -109,27 +111,23 @@ def score_mixtures(
     seconds = {"detect": 0.0, "separate": 0.0}
     frames: dict[tuple[str, str | None], list[Tensor]] = {}
     clip_scores: dict[str, list[Tensor]] = {}
-    for chunk, labels in tqdm(
-        list(zip(mixtures.split(clips_at_once), truth.split(clips_at_once), strict=True)), desc="clips", mininterval=1.0
-    ):
+    chunks = list(zip(mixtures.split(clips_at_once), truth.split(clips_at_once), strict=True))
+    for chunk, labels in tqdm(chunks, desc="test", unit=f"{clips_at_once} clips", mininterval=1.0):
         chunk, start = chunk.to(device()), time.perf_counter()
         predictions = {"truth": labels.to(device())}
-        for model, detector in detectors.items():
-            strong, predictions[model] = predict(detector, chunk, batch)
+        for model, (strong, weak) in _detect(detectors, chunk, batch).items():
             frames.setdefault((model, None), []).append(strong)
+            predictions[model] = weak
         seconds["detect"] += time.perf_counter() - start
         start = time.perf_counter()
         asked = query_table(predictions)
-        remixes = dict(
-            zip(
-                sources,
-                separate_and_remix(separator, chunk, [asked[s] for s in sources], conditions, batch),
-                strict=True,
-            )
+        remixes, which = separate_and_remix(
+            separator, chunk, torch.stack([asked[s] for s in sources]), conditions, batch
         )
         seconds["separate"] += time.perf_counter() - start
+        detected = _detect(detectors, remixes, batch)
         for model, queries in wanted:
-            frames.setdefault((model, queries), []).append(predict(detectors[model], remixes[queries], batch)[0])
+            frames.setdefault((model, queries), []).append(detected[model][0][which[sources.index(queries)]])
         for name, scores in predictions.items():
             clip_scores.setdefault(name, []).append(scores)
     heard = {key: torch.cat(parts) for key, parts in frames.items()}
@@ -143,6 +141,16 @@ def score_mixtures(
         for name, system in SYSTEMS.items()
     }
     return scores, {name: torch.cat(parts) for name, parts in clip_scores.items()}, seconds
+
+
+def _detect(detectors: dict[str, Detector], waveforms: Tensor, batch: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """Frame and clip scores of each detector; the front end, which does not learn, is shared."""
+    parts: dict[str, list[tuple[Tensor, Tensor]]] = {model: [] for model in detectors}
+    for some in waveforms.split(batch):
+        features = next(iter(detectors.values())).features(some)
+        for model, detector in detectors.items():
+            parts[model].append(detector.detect(features))
+    return {model: (torch.cat([s for s, _ in p]), torch.cat([w for _, w in p])) for model, p in parts.items()}
 
 
 def test_systems(run: Run) -> None:
