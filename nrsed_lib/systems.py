@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.data.mixing import noisy
 from nrsed_lib.data.prepare import load_split, load_test_noise
 from nrsed_lib.data.vocabulary import query_text
@@ -168,7 +169,7 @@ def test_systems(run: Run) -> None:
     (float32 by query source) and costs.csv in the stage's folder.
     """
     profile = run.profile
-    clips, noise = load_split(run, "test"), load_test_noise(run)
+    clips, noise = load_split(run, "test"), load_test_noise(run).float() / FULL_SCALE  # (nb_clips, nb_samples)
     detectors = {
         m: load_detector(run.find(stage, f"{m}.safetensors"), profile).to(device()) for m, stage in MODELS.items()
     }
@@ -249,7 +250,8 @@ def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full"
         raise ValueError(f"no query source {queries!r}: use truth, all, {', '.join(MODELS)}")
     separator = load_separator(run.find("05", "separator.safetensors"), run.profile).to(device())
     theta = load_detector(run.find("03", "theta.safetensors"), run.profile).to(device())
-    mixture = noisy(clips.waveforms([index]), load_test_noise(run)[[index]], conditions[condition]).to(device())
+    noise = load_test_noise(run)[[index]].float() / FULL_SCALE
+    mixture = noisy(clips.waveforms([index]), noise, conditions[condition]).to(device())
     predictions = {"truth": clips.weak()[[index]].to(device())}
     if queries in MODELS:
         asking = load_detector(run.find(MODELS[queries], f"{queries}.safetensors"), run.profile).to(device())

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.store import atomic
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 import pooch
 import requests
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.store import DATA, ROOT
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.signal import firwin, resample_poly
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources

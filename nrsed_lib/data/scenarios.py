@@ -14,7 +14,7 @@ import torch
 import yaml
 from numpy.random import Generator
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.data.clips import Clips, Sources, to_int16
 from nrsed_lib.data.soundscape import PEAK, Sound, at_level, faded, generator, isolated

@@ -16,7 +16,7 @@ import torch
 import yaml
 from numpy.random import Generator, SeedSequence
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.data.activity import active_power
 from nrsed_lib.data.clips import EVENT_COLUMNS, FULL_SCALE, Clips, Sources, to_int16

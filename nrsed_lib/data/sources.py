@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources, to_int16
