@@ -64,9 +64,10 @@ class Client:
                 response_format=cast(Any, {"type": "json_schema", "json_schema": SCHEMA}),
             )
         except openai.OpenAIError as error:  # `from None`: the chain could carry what an endpoint echoes
+            where, what = self._openai.base_url.host, self._clean(f"{type(error).__name__}: {error}")
             raise LlmError(
-                f"{self._openai.base_url} gave no reply from {self.llm.model!r} after {self.llm.max_retries} retries: "
-                f"{self._clean(f'{type(error).__name__}: {error}')}. The answers so far are kept: run again to resume"
+                f"{where} gave no reply from {self.llm.model!r} after at most {self.llm.max_retries} retries: {what}. "
+                "The answers so far are kept: run again to resume"
             ) from None
         model = self._clean(completion.model or self.llm.model)
         if not completion.choices:

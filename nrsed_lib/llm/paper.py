@@ -1,4 +1,8 @@
-"""What the paper's own noise selection asks: DESED's label sets, AudioSet-Strong's classes, and the bill."""
+"""What the paper's own noise selection asks: DESED's label sets, AudioSet-Strong's classes, and the bill.
+
+Both are committed as small tables (`data/vocabulary/`), so that the bill can be read before anything is
+downloaded or asked; `python -m nrsed_lib.llm.paper` derives them from the published metadata.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,10 @@ import pandas as pd
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.llm.ontology import Ontology, load_ontology
 from nrsed_lib.llm.prompts import messages
+from nrsed_lib.store import DATA, write_table
+
+LABEL_SETS = DATA / "vocabulary" / "desed_label_sets.csv"
+AUDIOSET_STRONG = DATA / "vocabulary" / "audioset_strong.csv"
 
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a model's own tokenizer gives the exact number
 SHARE_CHOSEN = 0.4  # of the vocabulary in an answer; the recorded answers of `mini` and `open` choose .47 and .39
@@ -21,16 +29,22 @@ STRONG, WEAK = ("synthetic21_train/soundscapes.tsv", "audioset_strong.tsv"), ("w
 
 def paper_vocabulary() -> list[str]:
     """Uγ: the classes of AudioSet-Strong (447 in the published label file; the paper counts 356)."""
-    return list(json.loads(fetch_published("labeldict_audioset_strong.json").read_text()))
+    return pd.read_csv(AUDIOSET_STRONG)["class"].tolist()
 
 
 def paper_ontology() -> Ontology:
-    """The whole AudioSet ontology."""
+    """The whole AudioSet ontology (downloaded). Raises DownloadError."""
     return load_ontology(fetch_published("ontology.json"))
 
 
 def paper_label_sets() -> dict[frozenset[str], int]:
     """Distinct label sets of DESED's labelled training clips -> number of clips, frequent ones first."""
+    table = pd.read_csv(LABEL_SETS)
+    return {frozenset(s.split(" + ")): n for s, n in zip(table["label_set"], table["nb_clips"], strict=True)}
+
+
+def derive_label_sets() -> pd.DataFrame:
+    """label_set (joined by " + "), nb_clips: from DESED's and AudioSet-Strong's training metadata (downloaded)."""
     counts: Counter[frozenset[str]] = Counter()
     for name in STRONG:
         events = pd.read_csv(fetch_published(name), sep="\t").dropna(subset="event_label")
@@ -39,7 +53,14 @@ def paper_label_sets() -> dict[frozenset[str], int]:
         counts.update(
             frozenset(line.split(",")) for line in pd.read_csv(fetch_published(name), sep="\t")["event_labels"]
         )
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], sorted(item[0]))))
+    rows = [(" + ".join(sorted(labels)), n) for labels, n in counts.items()]
+    table = pd.DataFrame(rows, columns=["label_set", "nb_clips"])
+    return table.sort_values(["nb_clips", "label_set"], ascending=[False, True], ignore_index=True)
+
+
+def derive_vocabulary() -> pd.DataFrame:
+    """class: the label file of AudioSet-Strong (downloaded), in its order."""
+    return pd.DataFrame({"class": list(json.loads(fetch_published("labeldict_audioset_strong.json").read_text()))})
 
 
 def cost(sets: Iterable[Collection[str]], vocabulary: Sequence[str]) -> pd.DataFrame:
@@ -55,3 +76,13 @@ def cost(sets: Iterable[Collection[str]], vocabulary: Sequence[str]) -> pd.DataF
         characters = sum(len(message["content"]) for message in messages(labels, vocabulary))
         rows.append((" + ".join(sorted(labels)), round(characters / CHARACTERS_PER_TOKEN), answer))
     return pd.DataFrame(rows, columns=["label_set", "prompt_tokens", "answer_tokens"])
+
+
+def main() -> None:
+    for path, table in ((LABEL_SETS, derive_label_sets()), (AUDIOSET_STRONG, derive_vocabulary())):
+        write_table(path, table)
+        print(f"{path}: {len(table)} rows")
+
+
+if __name__ == "__main__":
+    main()

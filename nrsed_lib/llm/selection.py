@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.llm import paper
@@ -44,7 +44,7 @@ def label_sets(run: Run) -> dict[frozenset[str], int]:
 def question(run: Run) -> tuple[dict[frozenset[str], int], list[str], Ontology]:
     """What a run asks about: its label sets with their counts, its noise vocabulary, the ontology to check by.
 
-    DESED's come from the published metadata, of which nothing but the tables is needed.
+    DESED's label sets are known from its published metadata: none of its audio is needed.
     """
     if run.profile.data.source == "desed":
         return paper.paper_label_sets(), paper.paper_vocabulary(), paper.paper_ontology()

@@ -212,7 +212,13 @@ def mirror(shared, monkeypatch, tmp_path: Path):
     monkeypatch.setenv("NRSED_CACHE", str(tmp_path))
 
 
-def test_the_papers_label_sets(mirror):
+def test_the_committed_tables_are_the_published_metadata(mirror):
+    derived = paper.derive_label_sets()
+    assert list(paper.paper_label_sets().items()) == [(frozenset(s.split(" + ")), n) for s, n in derived.to_numpy()]
+    assert paper.paper_vocabulary() == paper.derive_vocabulary()["class"].tolist()
+
+
+def test_the_papers_label_sets():
     sets, vocabulary = paper.paper_label_sets(), paper.paper_vocabulary()
     assert len(sets) == 134 and len(vocabulary) == 447
     assert sum(sets.values()) == 10_000 + 3_463 + 1_578

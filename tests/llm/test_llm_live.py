@@ -75,7 +75,7 @@ def test_a_time_out_is_tried_again(key):
 
 
 def test_retries_end_in_an_error_that_says_what_happened(key):
-    with pytest.raises(LlmError, match=r"127\.0\.0\.1 gave no reply from 'tiny' after 1 retries.*500.*run again"):
+    with pytest.raises(LlmError, match=r"127\.0\.0\.1 gave no reply from 'tiny' after at most 1 retries.*500.*run again"):
         answer_of(key, error(500), max_retries=1)
 
 

@@ -1,0 +1,74 @@
+"""Figures of noise selection (notebook 02)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from nrsed_lib.llm.review import KINDS
+
+COLOURS = dict(zip(KINDS, ("#f2f2f2", "#2b7bba", "#f0a030", "#c03a2b"), strict=True))
+
+
+def plot_choices(reviews: Mapping[str, pd.DataFrame]) -> Figure:
+    """Heat maps side by side: label set (columns) x noise class (rows), coloured by kind.
+
+    reviews: title -> table as `review` makes it, all with the same rows and columns.
+    """
+    nb_rows, nb_columns = next(iter(reviews.values())).shape
+    width, height = 1.8 + len(reviews) * (0.3 * nb_columns + 0.3), 2.2 + 0.19 * nb_rows
+    figure, axes = plt.subplots(
+        1, len(reviews), figsize=(width, height), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (name, table) in zip(axes[0], reviews.items(), strict=True):
+        codes = table.map(KINDS.index).to_numpy()
+        axis.pcolormesh(
+            codes, cmap=ListedColormap(list(COLOURS.values())), vmin=-0.5, vmax=len(KINDS) - 0.5, ec="w", lw=0.6
+        )
+        axis.set_xticks(
+            np.arange(nb_columns) + 0.5, table.columns, rotation=60, ha="right", rotation_mode="anchor", fontsize=7
+        )
+        axis.set_yticks(np.arange(nb_rows) + 0.5, table.index, fontsize=7)
+        axis.tick_params(length=0)
+        axis.set(title=name, xlabel="events in the clip")
+    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylabel("noise class")
+    patches = [Patch(color=COLOURS[kind], label=kind) for kind in KINDS[1:]]
+    figure.legend(handles=patches, loc="outside upper center", ncols=len(patches), frameon=False)
+    return figure
+
+
+def plot_shares(shares: pd.DataFrame) -> Figure:
+    """Stacked bars: of the chosen classes, how many per cent are of which kind. Rows: who chose; columns: kinds."""
+    figure, axis = plt.subplots(figsize=(6, 0.6 + 0.45 * len(shares)), layout="constrained")
+    left = np.zeros(len(shares))
+    for kind in KINDS[1:]:
+        width = 100 * shares[kind].to_numpy()
+        bars = axis.barh(shares.index, width, left=left, color=COLOURS[kind], label=kind)
+        axis.bar_label(bars, [f"{w:.0f}" if w >= 4 else "" for w in width], label_type="center", color="w")
+        left += width
+    axis.invert_yaxis()
+    axis.set(xlabel="share of the chosen classes / %", xlim=(0, 100))
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
+    return figure
+
+
+def plot_vocabulary_use(reviews: Mapping[str, pd.DataFrame]) -> Figure:
+    """How often each noise class is chosen, in per cent of the label sets, as one line of dots per chooser."""
+    figure, axis = plt.subplots(layout="constrained", figsize=(6, 1.2 + 0.17 * len(next(iter(reviews.values())))))
+    order = None
+    for (name, table), marker in zip(reviews.items(), "osd^", strict=False):
+        use = 100 * (table != KINDS[0]).mean(axis=1)
+        order = use.sort_values().index if order is None else order
+        axis.plot(use[order], np.arange(len(order)), marker, label=name, ms=4)
+        axis.set_yticks(np.arange(len(order)), order, fontsize=7)
+    axis.set(xlabel="label sets for which the class is chosen / %", ylabel="noise class")
+    axis.grid(axis="y", lw=0.3)
+    axis.legend(frameon=False)
+    return figure
