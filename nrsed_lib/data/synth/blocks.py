@@ -164,7 +164,7 @@ def shower(rng: np.random.Generator, n: int, sample_rate: int, rate: float, drop
 
 # ---- moving filters
 
-HOP, WINDOW = 128, 512
+HOP, WINDOW = 128, 512  # frame i of a moving filter is centred at sample (i - 1) * HOP
 
 
 def frames(n: int) -> int:
@@ -176,14 +176,14 @@ def moving_filter(signal: Signal, gains: Signal) -> Signal:
     """`signal` through a response that changes every HOP samples; gains: (frames(nb_samples), WINDOW // 2 + 1)."""
     n, nb_frames = len(signal), frames(len(signal))
     padded = np.zeros((nb_frames - 1) * HOP + WINDOW)
-    padded[WINDOW // 2 : WINDOW // 2 + n] = signal
+    padded[WINDOW - HOP : WINDOW - HOP + n] = signal
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP] * window  # (nb_frames, WINDOW)
     pieces = fft.irfft(fft.rfft(pieces) * gains, WINDOW) * window
     out = np.zeros((nb_frames + WINDOW // HOP - 1, HOP))
     for i, part in enumerate(np.split(pieces, WINDOW // HOP, axis=1)):
         out[i : i + nb_frames] += part
-    return out.ravel()[WINDOW // 2 : WINDOW // 2 + n] / 1.5  # Hann² at a quarter overlap adds up to 1.5
+    return out.ravel()[WINDOW - HOP : WINDOW - HOP + n] / 1.5  # Hann² at a quarter overlap adds up to 1.5
 
 
 def formants(tracks: Signal, widths: ArrayLike, sample_rate: int) -> Signal:

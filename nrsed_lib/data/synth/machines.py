@@ -96,7 +96,7 @@ def drill(rng: np.random.Generator, n: int, sample_rate: int, **settings: float)
         a = int((start + 0.8 * rng.random()) * sample_rate)
         pulls[a : a + int(0.3 * sample_rate)] = 0.08
     smooth = shape(pulls, sample_rate, [(1, 0), (4, -3), (20, -40)])
-    return motor(rng, n, sample_rate, air_band=(1500, 6500), **settings) * np.maximum(0.02, smooth)
+    return motor(rng, n, sample_rate, air_band=(700, 4500), **settings) * np.maximum(0.02, smooth)
 
 
 def piston_engine(
@@ -127,14 +127,14 @@ def sewing_machine(
     rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, stitch: float, brightness: float
 ) -> Signal:
     """A small motor in bursts, with the clatter of the needle `stitch` times a second."""
-    gate = np.clip(4 * (drift(rng, n, sample_rate, 1.2) + 0.6), 0, 1)
+    gate = np.clip(4 * (drift(rng, n, sample_rate, 0.8) + 0.8), 0, 1)
     needle = [
         ring([900, 2300, 4100], [0.006, 0.005, 0.003], [1, 0.7, 0.5], sample_rate),
         thud(rng, sample_rate, 400, 3000, 0.006),
     ]
     strokes = place(n, sample_rate, steady(rng, n / sample_rate, 2 * stitch, 0.05), needle)
     hum = unit_rms(buzz(phase(f0 * (0.6 + 0.4 * gate), n, sample_rate), tilt(f0, brightness)))
-    return (0.5 * hum + 0.8 * unit_rms(strokes)) * gate
+    return (hum + 0.7 * unit_rms(strokes)) * gate
 
 
 def washing_machine(

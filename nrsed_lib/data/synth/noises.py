@@ -199,7 +199,7 @@ NOISES: dict[str, tuple[Model, ...]] = {
             constants={"partials": STEEL, "dull_band": (150, 3000), "dull_s": 0.015},
         ),
     ),
-    "Sewing machine": (Model(sewing_machine, LONG, f0=log(90, 180), stitch=Range(6, 13), brightness=log(700, 1600)),),
+    "Sewing machine": (Model(sewing_machine, LONG, f0=log(80, 160), stitch=Range(6, 13), brightness=log(2000, 4000)),),
     # garden and street
     "Lawn mower": (
         Model(

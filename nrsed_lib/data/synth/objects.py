@@ -146,7 +146,7 @@ def bell(
     """A clapper on one gong, or on two a ratio `gongs` apart, `strikes` times a second; on and off seconds in turn."""
     bodies = [struck(rng, sample_rate, BELL, hz * lift, ring_s, 0.75) for lift in (1.0, gongs)]
     onsets = steady(rng, n / sample_rate, strikes, 0.08)
-    onsets = onsets[onsets % (on + off) < on]
+    onsets = onsets[(onsets % (on + off) < on) & (onsets < max(0.3, n / sample_rate - 2 * ring_s))]
     return place(n, sample_rate, onsets, bodies, 0.8 + 0.2 * rng.random(len(onsets)))
 
 

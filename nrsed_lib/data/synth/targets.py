@@ -125,10 +125,20 @@ TARGETS: dict[str, tuple[Model, ...]] = {
     ),
     "Speech": (
         Model(
-            speech, Range(0.8, 4.0), f0=log(90, 165), tract=log(0.95, 1.08), rate=Range(3.2, 5.5), effort=log(600, 1200)
+            speech,
+            Range(0.8, 4.0),
+            f0=log(90, 165),
+            tract=log(0.95, 1.08),
+            rate=Range(3.2, 5.5),
+            effort=log(1000, 2000),
         ),
         Model(
-            speech, Range(0.8, 4.0), f0=log(165, 270), tract=log(1.1, 1.25), rate=Range(3.2, 5.5), effort=log(600, 1200)
+            speech,
+            Range(0.8, 4.0),
+            f0=log(165, 270),
+            tract=log(1.1, 1.25),
+            rate=Range(3.2, 5.5),
+            effort=log(1000, 2000),
         ),
     ),
     "Vacuum_cleaner": (

@@ -127,7 +127,7 @@ def speech(
 
     clock = np.arange(n) / sample_rate
     melody = f0 * contour([1.12, 0.88], n) * (1 + 0.22 * drift(rng, n, sample_rate, 0.8 * rate))
-    grid = (np.arange(frames(n)) - 1.5) * HOP / sample_rate
+    grid = (np.arange(frames(n)) - 1) * HOP / sample_rate
     mouth = np.stack([np.interp(grid, times, track) for track in np.array(vowels).T], 1)
     level = np.interp(clock, times, voiced)
     out = peak(voice(rng, melody, level, 0.04, mouth, tract, effort, sample_rate))
