@@ -60,10 +60,11 @@ def select(run: Run) -> Selection:
     path, llm = run.folder / "selection.json", run.profile.llm
     if not path.exists():
         sets, vocabulary, ontology = question(run)
+        recorded = DATA / "answers" / llm.answers
         if llm.mode == "replay":
-            answers = replay(sets, vocabulary, DATA / "answers" / llm.answers, ontology)
+            answers = replay(sets, vocabulary, recorded, ontology)
         else:
-            answers = ask_all(sets, vocabulary, llm, live_answers(run), ontology)
+            answers = ask_all(sets, vocabulary, llm, [recorded, live_answers(run)], ontology)
         write_json(path, [answer.model_dump() for answer in answers])
     return load_selection(run)
 
@@ -116,13 +117,15 @@ def live_answers(run: Run) -> Path:
 
 
 def ask_all(
-    sets: Iterable[Collection[str]], vocabulary: Sequence[str], llm: Llm, path: Path, ontology: Ontology
+    sets: Iterable[Collection[str]], vocabulary: Sequence[str], llm: Llm, paths: Sequence[Path], ontology: Ontology
 ) -> list[Answer]:
-    """An answer for every label set from the model `llm.model`; each is filed in `path` as soon as it is accepted.
+    """An answer for every label set from the model `llm.model`; each is filed as soon as it is accepted.
 
-    What is filed there already is not asked again. Raises LlmError.
+    paths: files of answers; what this model answered in any of them is not asked again; new answers
+    go to the last. Raises LlmError.
     """
-    filed = read_answers(path) if path.exists() else {}
+    known = {k: a for path in paths if path.exists() for k, a in read_answers(path).items()}
+    filed = {prompt: answer for prompt, answer in known.items() if answer.asked == llm.model}
     prompts = {frozenset(labels): prompt_hash(messages(labels, vocabulary)) for labels in sets}
     todo = [labels for labels, prompt in prompts.items() if prompt not in filed]
     client = Client(llm) if todo else None
@@ -130,7 +133,7 @@ def ask_all(
         assert client is not None
         answer = ask(client, labels, vocabulary, ontology)
         filed[answer.prompt] = answer
-        write_answers(path, filed.values(), ABOUT_LIVE)
+        write_answers(paths[-1], filed.values(), ABOUT_LIVE)
     return [filed[prompt] for prompt in prompts.values()]
 
 

@@ -57,18 +57,3 @@ def plot_shares(shares: pd.DataFrame) -> Figure:
     axis.set(xlabel="share of the chosen classes / %", xlim=(0, 100))
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
     return figure
-
-
-def plot_vocabulary_use(reviews: Mapping[str, pd.DataFrame]) -> Figure:
-    """How often each noise class is chosen, in per cent of the label sets, as one line of dots per chooser."""
-    figure, axis = plt.subplots(layout="constrained", figsize=(6, 1.2 + 0.17 * len(next(iter(reviews.values())))))
-    order = None
-    for (name, table), marker in zip(reviews.items(), "osd^", strict=False):
-        use = 100 * (table != KINDS[0]).mean(axis=1)
-        order = use.sort_values().index if order is None else order
-        axis.plot(use[order], np.arange(len(order)), marker, label=name, ms=4)
-        axis.set_yticks(np.arange(len(order)), order, fontsize=7)
-    axis.set(xlabel="label sets for which the class is chosen / %", ylabel="noise class")
-    axis.grid(axis="y", lw=0.3)
-    axis.legend(frameon=False)
-    return figure

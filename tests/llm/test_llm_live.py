@@ -75,7 +75,9 @@ def test_a_time_out_is_tried_again(key):
 
 
 def test_retries_end_in_an_error_that_says_what_happened(key):
-    with pytest.raises(LlmError, match=r"127\.0\.0\.1 gave no reply from 'tiny' after at most 1 retries.*500.*run again"):
+    with pytest.raises(
+        LlmError, match=r"127\.0\.0\.1 gave no reply from 'tiny' after at most 1 retries.*500.*run again"
+    ):
         answer_of(key, error(500), max_retries=1)
 
 
@@ -134,7 +136,7 @@ def events_asked_about(endpoint) -> list[str]:
 
 def killed(endpoint, path):
     """SIGKILL while the second answer is under way."""
-    arguments = ([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+    arguments = ([ALARM, DOG, SPEECH], VOCABULARY, settings(), [path], ONTOLOGY)
     process = multiprocessing.get_context("fork").Process(target=ask_all, args=arguments)
     process.start()
     while len(endpoint.requests) < 2:
@@ -145,7 +147,7 @@ def killed(endpoint, path):
 
 def out_of_credit(endpoint, path):
     with pytest.raises(LlmError, match="out of credit"):
-        ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+        ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), [path], ONTOLOGY)
 
 
 @pytest.mark.parametrize(
@@ -162,21 +164,34 @@ def test_nothing_is_asked_twice_after_a_stop(key, tmp_path, stop, second):
 
     with serve(GOOD) as endpoint:
         key(endpoint)
-        answers = ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), path, ONTOLOGY)
+        answers = ask_all([ALARM, DOG, SPEECH], VOCABULARY, settings(), [path], ONTOLOGY)
     assert events_asked_about(endpoint) == ["Dog", "Speech"]
     assert [a.label_set for a in answers] == [["Alarm_bell_ringing"], ["Dog"], ["Speech"]]
 
     with serve(error(500)) as endpoint:
         key(endpoint)
-        assert ask_all([SPEECH, ALARM, SPEECH], VOCABULARY, settings(), path, ONTOLOGY) == [answers[2], answers[0]]
+        assert ask_all([SPEECH, ALARM, SPEECH], VOCABULARY, settings(), [path], ONTOLOGY) == [answers[2], answers[0]]
     assert endpoint.requests == []
+
+
+def test_only_the_same_models_answers_are_reused(key, tmp_path):
+    recorded, filed = tmp_path / "recorded.json", tmp_path / "filed.json"
+    with serve(GOOD) as endpoint:
+        key(endpoint)
+        ask_all([DOG], VOCABULARY, settings(), [recorded], ONTOLOGY)
+        before = recorded.read_text()
+        ask_all([DOG], VOCABULARY, settings(), [recorded, filed], ONTOLOGY)
+        assert len(endpoint.requests) == 1
+        ask_all([DOG], VOCABULARY, settings(model="other"), [recorded, filed], ONTOLOGY)
+    assert [body["model"] for _, body, _ in endpoint.requests] == ["tiny", "other"]
+    assert recorded.read_text() == before  # new answers go to the last file
 
 
 def test_another_vocabulary_is_another_question(key, tmp_path):
     with serve(GOOD) as endpoint:
         key(endpoint)
         for vocabulary in (VOCABULARY, VOCABULARY[:3]):
-            ask_all([DOG], vocabulary, settings(), tmp_path / "a.json", ONTOLOGY)
+            ask_all([DOG], vocabulary, settings(), [tmp_path / "a.json"], ONTOLOGY)
     assert len(endpoint.requests) == 2
 
 
@@ -184,7 +199,7 @@ def test_the_key_is_in_no_file(key, tmp_path: Path):
     echo = completion(json.dumps({"noise_classes": ["Door"]}), model=f"tiny {KEY}")
     with serve(choose(f"{KEY}"), echo) as endpoint:
         key(endpoint)
-        ask_all([DOG], VOCABULARY, settings(), tmp_path / "a.json", ONTOLOGY)
+        ask_all([DOG], VOCABULARY, settings(), [tmp_path / "a.json"], ONTOLOGY)
     assert len(endpoint.requests) == 2 and KEY not in json.dumps(endpoint.requests[1][1])
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert written and not any(KEY in text for text in written)
