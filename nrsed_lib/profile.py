@@ -178,12 +178,13 @@ class Lass(Section):
 
     n_fft: PositiveInt = 1024
     hop: PositiveInt = 160
-    nb_bands: PositiveInt | None = None  # None: every bin; else mel bands in and out
+    nb_bands: PositiveInt | None = None  # None: every bin; else this many bands in and out (lass/bands.py)
     nb_channels: list[PositiveInt] = [32, 64, 128, 256, 384, 384, 384]
     dprnn_layers: int = Field(default=0, ge=0)  # 0: no DPRNN at the bottleneck
     dprnn_hidden: PositiveInt = 128
     text: Literal["learned", "clap"] = "learned"
     condition_size: PositiveInt = 512
+    bfloat16: bool = False  # the network's products, where the processor has them; spectra stay float32
     train: LassTrain
 
 

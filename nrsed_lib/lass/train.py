@@ -1,0 +1,86 @@
+"""Stage 05: the separator learns by mix-and-separate.
+
+Sounds whose class is known are mixed at a known SNR; the network is asked for one of them by name
+and is told how far off its waveform was. No recording of a real mixture is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from nrsed_lib.data.clips import Sources
+from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.lass.mixtures import Mixer
+from nrsed_lib.lass.separator import Separator
+from nrsed_lib.profile import LassTrain
+from nrsed_lib.store import Run, write_table, write_tensors
+from nrsed_lib.training import device, fit
+
+NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
+ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
+FLOOR = 1e-3  # error, as a share of the mixture's energy, below which more accuracy earns nothing: 30 dB
+LEVEL_DB = 10.0  # mixtures come up to this much louder or softer than the sources
+
+
+def residual_db(estimates: Tensor, targets: Tensor, mixtures: Tensor) -> Tensor:
+    """The loss: 10 log10((|s - ŝ|² + floor |x|²) / |x|²), (B, nb_samples) each -> (B,) dB.
+
+    Where s is not silent its gradient is that of -SDR, which is what separation is judged by; AudioSep's
+    L1 error counts a loud mixture more than a soft one and learns little from soft targets. It is
+    also defined for a silent target, which -SDR is not.
+    """
+    energy = mixtures.square().sum(-1)
+    error = (targets - estimates).square().sum(-1)
+    return 10 * ((error + FLOOR * energy + 1e-10) / (energy + 1e-10)).log10()
+
+
+def rate(step: int, schedule: LassTrain) -> float:
+    """Share of the learning rate at a step: a linear warm-up, then half a cosine down to zero."""
+    warm = min(1.0, (step + 1) / max(1, schedule.warmup_steps))
+    return warm * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
+
+
+def train_separator(run: Run) -> pd.DataFrame:
+    """Leave `separator.safetensors` and `history.csv` in the stage's folder; return the history.
+
+    One row a step: loss (dB, see `residual_db`). Killed, it resumes from its last checkpoint to the
+    same weights; done, it only reads.
+    """
+    done = run.folder / "history.csv"
+    if done.exists():
+        return pd.read_csv(done)
+    settings = run.profile.lass
+    torch.manual_seed(settings.train.seed)
+    separator = Separator(settings).to(device()).train()
+    history = learn(separator, load_sources(run, "train").to(device()), settings.train, run)
+    write_tensors(run.folder / "separator.safetensors", separator.state_dict(), lass=settings.model_dump())
+    write_table(done, history)
+    return history
+
+
+def learn(separator: Separator, sources: Sources, schedule: LassTrain, run: Run) -> pd.DataFrame:
+    mixer = Mixer(sources, round(schedule.seconds * sources.sample_rate))
+    texts = [query_text(label) for label in mixer.labels]
+    optimiser = torch.optim.AdamW(separator.parameters(), lr=schedule.lr, betas=(0.9, 0.99))
+
+    def step(i: int, generator: torch.Generator) -> dict[str, Any]:
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.lr * rate(i, schedule)
+        drawn = mixer.draw(schedule.batch, schedule.snr_db, generator, NOISE_QUERIES, ABSENT)
+        gain_db = LEVEL_DB * (2 * torch.rand(schedule.batch, 1, generator=generator) - 1)
+        gain = (10 ** (gain_db / 20)).to(drawn.mixtures)
+        estimates = separator(gain * drawn.mixtures, separator.embed(texts)[drawn.queries])
+        loss = residual_db(estimates, gain * drawn.targets, gain * drawn.mixtures).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return {"loss": loss.detach()}
+
+    state = {"separator": separator, "optimiser": optimiser}
+    return fit("separator", step, state, schedule.steps, run.folder, schedule.seed)
