@@ -17,6 +17,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,17 @@ class Stage:
     notebook: str
     needs: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()  # dotted sections of the profile
+    files: tuple[str, ...] = ()  # committed inputs, as patterns from the root
     per_seed: bool = False
     threads: int = 1
 
 
 STAGES: dict[str, Stage] = {
-    "01": Stage("01_data_preparation", reads=("data",)),
+    "01": Stage(
+        "01_data_preparation",
+        reads=("data",),
+        files=("data/recordings.csv", "data/soundscapes.yaml", "data/scenarios/*.yaml"),
+    ),
     "02": Stage("02_llm_noise_selection", needs=("01",), reads=("llm",)),
     "03": Stage(
         "03_sed_training",
@@ -142,6 +148,7 @@ def stage_key(stage: str, profile: Profile, seed: int) -> str:
     seeds = [seed] if spec.per_seed else profile.seeds
     return digest(
         {p: file_digest(p) for p in code_of(ROOT / "notebooks" / f"{spec.notebook}.ipynb")},
+        {str(p.relative_to(ROOT)): file_digest(str(p)) for pattern in spec.files for p in sorted(ROOT.glob(pattern))},
         {section: _section(profile, section) for section in spec.reads},
         seed if spec.per_seed else None,
         [[stage_key(need, profile, s) for s in (seeds if STAGES[need].per_seed else [seed])] for need in spec.needs],
@@ -157,7 +164,9 @@ def code_of(notebook: Path) -> list[str]:
         module = todo.pop()
         if module not in seen and module.partition(".")[2].split(".")[0] not in NOT_IN_KEY | {""}:
             seen.add(module)
-            todo |= _imports(_module_file(module).read_text())
+            file = _module_file(module)
+            package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+            todo |= _imports(file.read_text(), package)
     return sorted(str(_module_file(m).relative_to(ROOT)) for m in seen)
 
 
@@ -182,14 +191,15 @@ def _module_file(module: str) -> Path:
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
-def _imports(source: str) -> set[str]:
-    """Names of the nrsed_lib modules that `source` imports."""
+def _imports(source: str, package: str = "") -> set[str]:
+    """Names of the nrsed_lib modules that `source`, of a module in `package`, imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return {n for n in names if n.split(".")[0] == "nrsed_lib" and _module_file(n).is_file()}
 
 
