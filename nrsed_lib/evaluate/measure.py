@@ -1,0 +1,109 @@
+"""Every system, condition and seed on the same resampled test clips."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from nrsed_lib.data.clips import Clips
+from nrsed_lib.data.prepare import load_split
+from nrsed_lib.evaluate.bootstrap import Array, bootstrapped_psds, draw_clips
+from nrsed_lib.evaluate.psds import SCENARIOS, Labels
+from nrsed_lib.evaluate.recall import bootstrapped_recall
+from nrsed_lib.store import Run, read_tensors, write_tensors
+
+Cell = tuple[str, str]  # (condition, system)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics by (condition, system), draw by draw; draw 0 is the test set itself (the estimate).
+
+    psds: (nb_seeds, nb_scenarios, 1 + nb_draws), scenarios in the order of SCENARIOS. recall:
+    (nb_seeds, 1 + nb_draws), of the systems that predict their queries. All share the draws, so
+    differences draw by draw are paired.
+    """
+
+    psds: dict[Cell, Array]
+    recall: dict[Cell, Array]
+    seeds: list[int]
+    nb_clips: int
+
+    @property
+    def conditions(self) -> list[str]:
+        return list(dict.fromkeys(condition for condition, _ in self.psds))
+
+    @property
+    def nb_draws(self) -> int:
+        return next(iter(self.psds.values())).shape[-1] - 1
+
+
+def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str]) -> Measured:
+    """PSDS and recall of what stage 06 left for each seed; a seed that was measured is kept.
+
+    systems: whose PSDS, in the order of the tables. query_models: whose recall: system -> the model
+    whose clip-wise predictions are its queries.
+    """
+    clips, seeds = load_split(run, "test"), run.profile.seeds
+    conditions = list(run.profile.data.conditions)
+    counts = draw_clips(len(clips), run.profile.evaluate.nb_bootstrap)
+    psds = [_psds_of_seed(run, seed, systems, clips, counts) for seed in seeds]
+    return Measured(
+        psds={(c, s): np.stack([of[f"{c}/{s}"] for of in psds]) for c in conditions for s in systems},
+        recall=measure_recall(run, query_models, clips, counts),
+        seeds=list(seeds),
+        nb_clips=len(clips),
+    )
+
+
+def measure_recall(run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64]) -> dict[Cell, Array]:
+    """Macro recall (nb_seeds, nb_draws) of the clip-wise predictions that stage 06 left; counts (nb_draws, nb_clips)."""
+    labels, recall = clips.weak(), {}
+    for condition in run.profile.data.conditions:
+        predictions = [read_tensors(run.find("06", f"queries_{condition}.safetensors", s))[0] for s in run.profile.seeds]
+        for system, model in query_models.items():
+            recall[condition, system] = np.stack([bootstrapped_recall(p[model], labels, counts) for p in predictions])
+    return recall
+
+
+def _psds_of_seed(
+    run: Run, seed: int, systems: Sequence[str], clips: Clips, counts: NDArray[np.int64]
+) -> dict[str, Array]:
+    """"<condition>/<system>" -> (nb_scenarios, nb_draws), from the stage's folder if it is there."""
+    path = run.folder / f"psds-seed{seed}.safetensors"
+    if not path.exists():
+        scores = {}
+        for condition in run.profile.data.conditions:
+            tensors, _ = read_tensors(run.find("06", f"scores_{condition}.safetensors", seed))
+            scores |= {f"{condition}/{system}": tensors[system].numpy() for system in systems}
+        work = partial(_psds_of, labels=Labels.of(clips), counts=counts)
+        with _mapping() as each:
+            done = tqdm(each(work, scores.values()), total=len(scores), desc=f"PSDS, seed {seed}", mininterval=1.0)
+            draws = dict(zip(scores, map(torch.from_numpy, done), strict=True))
+        write_tensors(path, draws, scenarios=list(SCENARIOS), nb_clips=len(clips))
+    return {key: draws.numpy() for key, draws in read_tensors(path)[0].items()}
+
+
+def _psds_of(frame_scores: NDArray[np.float16], labels: Labels, counts: NDArray[np.int64]) -> Array:
+    return bootstrapped_psds(torch.from_numpy(frame_scores), labels, counts)
+
+
+@contextmanager
+def _mapping() -> Iterator[Callable]:
+    """`map` over as many processes as torch may use threads; over this one if that is all."""
+    nb_processes = torch.get_num_threads()
+    if nb_processes == 1:
+        yield map
+        return
+    # spawn: a fork of a process that has run torch's threads may hang
+    with ProcessPoolExecutor(nb_processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        yield pool.map

@@ -1,0 +1,71 @@
+"""Table I: ours beside the paper's, with intervals, seed by seed and together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from nrsed_lib.evaluate.bootstrap import interval
+from nrsed_lib.evaluate.measure import Measured
+from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.evaluate.psds import SCENARIOS
+
+AVERAGE = "average"
+
+
+def table1(measured: Measured, about: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each system, condition and seed.
+
+    about: system -> what it is. Columns: system, about, condition, psds1, psds2, psds1_low,
+    psds1_high, psds2_low, psds2_high (95 % bootstrap interval over clips), nb_clips, seed,
+    paper_psds1, paper_psds2 (empty where the paper has no number).
+    """
+    rows = []
+    for (condition, system), draws in measured.psds.items():
+        low, high = interval(draws)  # (nb_seeds, nb_scenarios)
+        for i, seed in enumerate(measured.seeds):
+            row = {"system": system, "about": about[system], "condition": condition}
+            for j, name in enumerate(SCENARIOS):
+                row |= {name: draws[i, j, 0], f"{name}_low": max(low[i, j], 0), f"{name}_high": min(high[i, j], 1)}
+            rows.append(row | {"nb_clips": measured.nb_clips, "seed": seed})
+    paper = paper_table().rename(columns={name: f"paper_{name}" for name in SCENARIOS})
+    return pd.DataFrame(rows).merge(
+        paper[["system", "condition", *(f"paper_{name}" for name in SCENARIOS)]], how="left", on=["system", "condition"]
+    )
+
+
+def totals(table: pd.DataFrame, by: str = "seed") -> pd.DataFrame:
+    """P1 + P2 by condition and their mean over conditions, the paper's "Average".
+
+    table: system, condition, psds1, psds2 and the column `by`. Returns a table indexed by (system,
+    `by`), a column for each condition and "average", all in the order of `table`.
+    """
+    rows = table.assign(total=table.psds1 + table.psds2)
+    systems, conditions = rows.system.unique(), rows.condition.unique()
+    wide = rows.pivot(index=["system", by], columns="condition", values="total")[conditions]
+    return wide.assign(**{AVERAGE: wide.mean(axis=1)}).reindex(systems, level="system")
+
+
+def as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    """The layout of Table I: systems down; P1, P2 and P1+P2 of each condition across; then Average.
+
+    Cells are the mean over seeds, "± standard deviation" when there are several. Below each system
+    of the paper stands what the paper printed (over the same conditions).
+    """
+    ours = table.assign(who="ours")
+    paper = table.drop_duplicates(["system", "condition"]).dropna(subset="paper_psds1")
+    paper = paper.assign(who="paper", psds1=paper.paper_psds1, psds2=paper.paper_psds2)
+    rows = pd.concat([ours, paper]).assign(**{"P1+P2": lambda t: t.psds1 + t.psds2})
+    rows = rows.rename(columns={"psds1": "P1", "psds2": "P2"})
+    metrics = ["P1", "P2", "P1+P2"]
+    average = rows.groupby(["system", "about", "who", "seed"])["P1+P2"].mean().rename((AVERAGE, "P1+P2"))
+    wide = rows.pivot(index=["system", "about", "who", "seed"], columns="condition", values=metrics).swaplevel(axis=1)
+    wide = wide[[(c, m) for c in table.condition.unique() for m in metrics]].join(average)
+    wide.columns = pd.MultiIndex.from_tuples(wide.columns)
+    by_system = wide.groupby(["system", "about", "who"])
+    mean, spread, nb = by_system.mean(), by_system.std(), by_system.size()
+    cells = mean.map("{:.3f}".format)
+    for row in cells.index[nb > 1]:
+        cells.loc[row] = [f"{m} ± {s:.3f}" for m, s in zip(cells.loc[row], spread.loc[row], strict=True)]
+    return cells.reindex(table.system.unique(), level="system")

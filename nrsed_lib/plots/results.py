@@ -1,0 +1,196 @@
+"""Figures of the results: Table I, what separation brings and costs, the ledger of claims, recall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from nrsed_lib.evaluate.table import AVERAGE, totals
+
+METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}
+VERDICTS = {"holds": "C2", "does not hold": "C3", "undecided": "0.5"}
+
+
+def _colour(system: str) -> tuple:
+    """The same colour for #7 and its variants in every figure."""
+    return sns.color_palette("colorblind")[int(system[0]) - 1]
+
+
+def psds_by_condition(table: pd.DataFrame) -> Figure:
+    """PSDS of the paper's seven systems over conditions, ours (mean over seeds, 95 % intervals) beside the paper's."""
+    table = table[table.paper_psds1.notna()]
+    conditions = list(table.condition.unique())
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey="row", constrained_layout=True)
+    systems = table.system.unique()
+    for row, (metric, title) in enumerate(METRICS.items()):
+        for i, system in enumerate(systems):
+            rows = table[table.system == system]
+            mean = rows.groupby("condition")[[metric, f"{metric}_low", f"{metric}_high"]].mean().loc[conditions]
+            x = np.arange(len(conditions)) + 0.08 * (i - (len(systems) - 1) / 2)
+            spans = [mean[metric] - mean[f"{metric}_low"], mean[f"{metric}_high"] - mean[metric]]
+            label = f"#{system} {rows.about.iloc[0]}"
+            axes[row, 0].errorbar(
+                x, mean[metric], np.clip(spans, 0, None), fmt="o", ms=4, lw=1.2, color=_colour(system), label=label
+            )
+            paper = rows.drop_duplicates("condition").set_index("condition").loc[conditions, f"paper_{metric}"]
+            axes[row, 1].plot(x, paper, "D", ms=4, mfc="none", color=_colour(system))
+        axes[row, 0].set_ylabel(f"{title}, 0 to 1")
+        axes[row, 0].set_ylim(bottom=0)
+        for axis in axes[row]:
+            for edge in range(1, len(conditions)):
+                axis.axvline(edge - 0.5, color="0.9", lw=0.8, zorder=0)
+    _conditions(axes[1, 0], conditions)
+    _conditions(axes[1, 1], conditions)
+    seeds, clips = table.seed.nunique(), table.nb_clips.iloc[0]
+    axes[0, 0].set_title(f"ours: {clips} clips, {seeds} seed{'s' * (seeds > 1)}, 95 % over clips")
+    axes[0, 1].set_title("the paper's: DESED-Test and WildDESED-Test, 1,168 clips")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def totals_heatmap(table: pd.DataFrame) -> Figure:
+    """P1 + P2 of every row; colour: what is gained or lost against #1 (no separation) in that column."""
+    ours = totals(table).groupby(level="system", sort=False).mean()
+    gain = ours - ours.loc["1"]
+    about = table.drop_duplicates("system").set_index("system").about
+    limit = max(float(gain.abs().to_numpy().max()), 0.01)
+    figure, axis = plt.subplots(figsize=(8.5, 0.34 * len(ours) + 1.2), constrained_layout=True)
+    sns.heatmap(
+        gain,
+        annot=ours,
+        fmt=".3f",
+        cmap="vlag_r",
+        center=0,
+        vmin=-limit,
+        vmax=limit,
+        ax=axis,
+        linewidths=0.5,
+        cbar_kws={"label": "P1+P2 minus that of #1"},
+        yticklabels=[f"#{s}  {about[s]}" for s in ours.index],
+    )
+    axis.axvline(len(ours.columns) - 1, color="k", lw=1.5)
+    seeds = table.seed.nunique()
+    axis.set(title=f"P1+P2, mean of {seeds} seed{'s' * (seeds > 1)}", xlabel="condition", ylabel="")
+    return figure
+
+
+def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
+    """What separation brings: in noise against what it does to clean clips, and against its time.
+
+    costs: system, condition, seconds_per_clip (as measured in the test stage).
+    """
+    ours = totals(table).groupby(level="system", sort=False).mean()
+    gain = ours - ours.loc["1"]
+    noise = gain.drop(columns=["clean", AVERAGE]).mean(axis=1)
+    seconds = costs.groupby("system").seconds_per_clip.mean()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, constrained_layout=True)
+    for axis, x in ((left, gain["clean"]), (right, seconds)):
+        for system in ours.index:
+            axis.plot(x[system], noise[system], "os"["-" in system], color=_colour(system), ms=6)
+            axis.annotate(system, (x[system], noise[system]), xytext=(4, 3), textcoords="offset points", fontsize=8)
+        axis.axhline(0, color="0.7", lw=0.8, zorder=0)
+    left.axvline(0, color="0.7", lw=0.8, zorder=0)
+    left.set(xlabel="P1+P2 gained on clean clips, over #1", ylabel="P1+P2 gained in noise (mean), over #1")
+    right.set(xlabel="seconds a clip, as measured", xscale="log")
+    left.set_title("benefit: squares need no first detector g_θ", fontsize=10)
+    right.set_title("cost", fontsize=10)
+    return figure
+
+
+def claims_forest(ledger: pd.DataFrame) -> Figure:
+    """Every claim's statistic with its 95 % interval; what is true lies right of zero; the paper's as a diamond."""
+    parts = [(name, rows) for name, rows in ledger.groupby("statistic", sort=False)]
+    groups = [parts[0], ("recall, rank correlation", pd.concat([rows for _, rows in parts[1:]]))] if parts[1:] else parts
+    heights = [len(rows) for _, rows in groups]
+    figure, axes = plt.subplots(
+        len(groups), 1, figsize=(10, 0.3 * sum(heights) + 1.8), height_ratios=heights, constrained_layout=True, squeeze=False
+    )
+    for axis, (name, rows) in zip(axes[:, 0], groups, strict=True):
+        y = np.arange(len(rows))
+        for verdict, colour in VERDICTS.items():
+            one = (rows.verdict == verdict).to_numpy()
+            spans = [(rows.value - rows.low)[one], (rows.high - rows.value)[one]]
+            axis.errorbar(rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt="o", ms=4, color=colour, label=verdict)
+        axis.plot(rows.paper, y, "D", ms=5, mfc="none", color="k", label="the paper's numbers")
+        axis.axvline(0, color="k", lw=0.8, zorder=0)
+        axis.set(yticks=y, ylim=(len(rows) - 0.5, -0.5), xlabel=f"difference in {name}" if name == "P1+P2" else name)
+        axis.set_yticklabels([_label(claim) for claim in rows.itertuples()], fontsize=8)
+        axis.grid(axis="x", color="0.92")
+    axes[0, 0].legend(fontsize=8, loc="best")
+    first = ledger.iloc[0]
+    axes[0, 0].set_title(
+        f"right of zero: as claimed; 95 % over clips and seeds ({first.nb_clips} clips, {first.seeds} seed"
+        f"{'s' * (first.seeds > 1)}, {first.draws} draws)", fontsize=10,
+    )
+    return figure
+
+
+def _label(claim) -> str:
+    sides = f"{claim.better} > {claim.worse}" if claim.worse else claim.better
+    return f"{claim.claim}  ({sides}, {claim.conditions})"
+
+
+def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, remedy: str = "") -> Figure:
+    """Fig. 2: macro recall of clip-wise predictions; on the right the paper's released ones on real DESED.
+
+    recall: system, about, condition, seed, recall, recall_low, recall_high. released: condition,
+    recall, nb_clips; None when its files cannot be had, then the panel says `remedy`.
+    """
+    conditions = list(recall.condition.unique())
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, width_ratios=[3, 2], constrained_layout=True)
+    systems = recall.system.unique()
+    for i, system in enumerate(systems):
+        rows = recall[recall.system == system]
+        mean = rows.groupby("condition")[["recall", "recall_low", "recall_high"]].mean().loc[conditions]
+        x = np.arange(len(conditions)) + 0.07 * (i - (len(systems) - 1) / 2)
+        spans = [mean.recall - mean.recall_low, mean.recall_high - mean.recall]
+        label = f"#{system} {rows.about.iloc[0]}"
+        left.errorbar(x, mean.recall, np.clip(spans, 0, None), fmt="o-", ms=4, lw=1.2, color=_colour(system), label=label)
+        one_seed = rows.assign(x=rows.condition.map(dict(zip(conditions, x, strict=True))))
+        left.plot(one_seed.x, one_seed.recall, "_", ms=7, color=_colour(system), alpha=0.6)
+    seeds, clips = recall.seed.nunique(), recall.nb_clips.iloc[0]
+    left.set_title(f"ours: {clips} clips, {seeds} seed{'s' * (seeds > 1)} (dashes: each), 95 % over clips", fontsize=10)
+    left.set_ylabel("macro recall, 0 to 1")
+    left.set_ylim(0, 1)
+    left.legend(fontsize=8, loc="lower left")
+    _conditions(left, conditions)
+    if released is None:
+        right.text(0.5, 0.5, remedy, ha="center", va="center", transform=right.transAxes, fontsize=8, wrap=True)
+        right.set_xticks([])
+    else:
+        right.plot(np.arange(len(released)), released.recall, "D-", mfc="none", color=_colour("7"), label="#7, released by its authors")
+        for i, value in enumerate(released.recall):
+            right.annotate(f"{value:.4f}", (i, value), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+        right.legend(fontsize=8, loc="lower left")
+        _conditions(right, list(released.condition))
+        right.set_title(f"the paper's predictions, real DESED labels: {released.nb_clips.iloc[0]:,} clips", fontsize=10)
+    return figure
+
+
+def recall_and_psds(cells: pd.DataFrame) -> Figure:
+    """Does better asking mean better detecting? A point a system and condition.
+
+    cells: system, condition, recall, total (P1+P2).
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 4.4), constrained_layout=True)
+    markers = dict(zip(cells.condition.unique(), "os^vDP*X", strict=False))
+    for condition, rows in cells.groupby("condition", sort=False):
+        axis.plot(rows.recall, rows.total, color="0.8", lw=0.8, zorder=0)
+        for row in rows.itertuples():
+            axis.plot(row.recall, row.total, markers[condition], color=_colour(row.system), ms=7)
+    handles = [plt.Line2D([], [], ls="", marker=m, color="0.4", label=c) for c, m in markers.items()]
+    handles += [plt.Line2D([], [], ls="", marker="o", color=_colour(s), label=f"#{s}") for s in cells.system.unique()]
+    axis.legend(handles=handles, fontsize=8, ncols=2)
+    axis.set(xlabel="macro recall of the queries", ylabel="P1+P2 after separation", title="one line a condition")
+    return figure
+
+
+def _conditions(axis: Axes, conditions: Sequence[str]) -> None:
+    axis.set_xticks(range(len(conditions)), [c.replace("dB", " dB") for c in conditions])
+    axis.set_xlabel("condition: clean, or SNR")
