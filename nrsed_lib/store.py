@@ -70,7 +70,7 @@ STAGES: dict[str, Stage] = {
     "04": Stage("04_curriculum_finetuning", needs=("01", "02", "03"), reads=("sed.finetune",), per_seed=True),
     "05": Stage("05_lass_model", needs=("01",), reads=("lass", "evaluate.nb_separation_mixtures")),
     "06": Stage("06_lass_testing", needs=("01", "03", "04", "05"), per_seed=True, threads=2),
-    "07": Stage("07_ablations", needs=("06",), reads=("seeds", "evaluate.nb_bootstrap")),
+    "07": Stage("07_ablations", needs=("06",), reads=("seeds", "evaluate.nb_bootstrap"), threads=2),
     "08": Stage("08_recall", needs=("06",), reads=("seeds",)),
 }
 
