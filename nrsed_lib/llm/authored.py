@@ -43,9 +43,13 @@ def possible_label_sets(classes: Collection[str], size: int) -> Iterator[tuple[s
         yield from combinations(sorted(classes), k)
 
 
-def household(judged: dict[str, Any]) -> set[str]:
-    """The noise classes that were judged to be heard in a home, in any of its places."""
-    return {noise for noises in judged["places"].values() for noise in noises}
+def household(profile: Profile, vocabulary: Collection[str]) -> set[str]:
+    """The noise classes judged to be heard in a home, in any of its places; all, where nobody has judged."""
+    try:
+        places = judgements(profile.name)["places"]
+    except AnswerError:
+        return set(vocabulary)
+    return {noise for noises in places.values() for noise in noises}
 
 
 def compose(label_set: Collection[str], vocabulary: Collection[str], judged: dict[str, Any]) -> list[str]:
