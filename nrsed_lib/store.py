@@ -159,7 +159,8 @@ def code_of(notebook: Path) -> list[str]:
     """The library files a notebook runs, by following its imports; paths relative to the root."""
     cells = json.loads(notebook.read_text())["cells"]
     lines = "".join("".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "code").splitlines()
-    todo, seen = _imports("\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))), set()
+    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    todo, seen = set(_imports(code)), set()
     while todo:
         module = todo.pop()
         if module not in seen and module.partition(".")[2].split(".")[0] not in NOT_IN_KEY | {""}:
@@ -191,7 +192,8 @@ def _module_file(module: str) -> Path:
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
-def _imports(source: str, package: str = "") -> set[str]:
+@functools.cache  # by the text: parsing is what makes keys slow
+def _imports(source: str, package: str = "") -> frozenset[str]:
     """Names of the nrsed_lib modules that `source`, of a module in `package`, imports."""
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -200,7 +202,7 @@ def _imports(source: str, package: str = "") -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             module = resolve_name("." * node.level + (node.module or ""), package)
             names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return {n for n in names if n.split(".")[0] == "nrsed_lib" and _module_file(n).is_file()}
+    return frozenset(n for n in names if n.split(".")[0] == "nrsed_lib" and _module_file(n).is_file())
 
 
 @contextlib.contextmanager
