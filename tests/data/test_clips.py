@@ -60,7 +60,7 @@ def test_weak_labels_and_ground_truth_say_the_same(events):
         heard = {label for j, *_, label in events if j == i}
         assert {CLASSES[k] for k in clips.weak()[i].nonzero().flatten()} == heard == clips.label_sets[i]
         assert {label for *_, label in clips.ground_truth[name]} == heard
-    assert clips.durations == {name: 4.0 for name in clips.names}
+    assert clips.durations == dict.fromkeys(clips.names, 4.0)
 
 
 def test_clips_come_back_as_they_were_saved(tmp_path):

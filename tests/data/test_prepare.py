@@ -1,0 +1,61 @@
+"""Stage 01 as a whole, on the smoke profile."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from nrsed_lib.data import prepare as stage
+from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr
+from nrsed_lib.data.prepare import CLIP_SPLITS, load_noise_events, load_sources, load_split, load_test_noise, prepare
+from nrsed_lib.store import open_stage
+
+
+def test_every_split_is_there_with_the_sizes_of_the_profile(smoke_data):
+    data = smoke_data.profile.data
+    for split in CLIP_SPLITS:
+        clips = load_split(smoke_data, split)
+        assert clips.audio.shape == (getattr(data, f"nb_{split}"), data.nb_samples)
+        assert clips.classes == tuple(data.classes)
+        assert clips.audio.any(1).all()
+    assert load_test_noise(smoke_data).shape == (data.nb_test, data.nb_samples)
+    assert set(load_noise_events(smoke_data).filename) == set(load_split(smoke_data, "test").names)
+
+
+def test_splits_share_no_draw_and_no_sound(smoke_data):
+    seen: dict[bytes, str] = {}
+    for split in ("train", "validation", "test"):
+        sources = load_sources(smoke_data, split)
+        assert set(sources.labels) == {*smoke_data.profile.data.classes, *smoke_data.profile.data.noise_classes}
+        for name, row in zip(sources.names, sources.audio, strict=True):
+            content = hashlib.sha256(np.trim_zeros(row.numpy()).tobytes()).digest()
+            assert content not in seen, (name, seen[content])
+            seen[content] = name
+            assert split in name
+
+
+def test_test_noise_mixes_at_every_test_snr(smoke_data):
+    clips, noise = load_split(smoke_data, "test").waveforms(), load_test_noise(smoke_data).float() / 32768
+    for snr in smoke_data.profile.data.snrs_db:
+        wanted = torch.full((len(clips),), snr)
+        scaled = mix_at_snr(clips, noise, wanted)[1]
+        torch.testing.assert_close(measured_snr_db(clips, scaled), wanted, atol=0.01, rtol=0)
+
+
+def test_what_is_done_is_kept_and_what_is_missing_is_made(smoke_data, monkeypatch):
+    folder = smoke_data.folder
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for name in ("weak.npy", "test_noise.npy"):
+        (folder / name).unlink()
+    monkeypatch.setattr(stage, "synthesised_sources", None)  # the sounds are there: calling it would fail
+    prepare(smoke_data)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+
+
+def test_a_class_that_no_generator_makes_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    with pytest.raises(ValueError, match=r"data\.classes: no generator makes \['Zebra'\]"):
+        prepare(open_stage("01", "smoke", {"data.classes": ["Dog", "Zebra"]}))
+    with pytest.raises(NotImplementedError, match="desed"):
+        prepare(open_stage("01", "paper"))
