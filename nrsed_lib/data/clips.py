@@ -161,8 +161,8 @@ class Sources:
     def select(self, role: str) -> Sources:
         """The targets alone, or the noises alone."""
         keep = [i for i, r in enumerate(self.roles) if r == role]
-        columns = ([values[i] for i in keep] for values in (self.names, self.labels, self.roles))
-        return Sources(*columns, self.audio[keep], self.lengths[keep], self.sample_rate)
+        names, labels, roles = ([column[i] for i in keep] for column in (self.names, self.labels, self.roles))
+        return Sources(names, labels, roles, self.audio[keep], self.lengths[keep], self.sample_rate)
 
     def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
         """(B, nb_samples) float32 in [-1, 1), zeros after each sound's end."""
@@ -183,7 +183,9 @@ class Sources:
         """What `save` wrote; the audio stays on disk until it is used."""
         table = pd.read_csv(folder / f"sources-{split}.csv")
         return cls(
-            *(table[c].tolist() for c in ("name", "label", "role")),
+            table["name"].tolist(),
+            table["label"].tolist(),
+            table["role"].tolist(),
             load_audio(folder / f"sources-{split}.npy"),
             torch.tensor(table.length.to_numpy()),
             int(table.sample_rate.iloc[0]),

@@ -8,10 +8,10 @@ import pandas as pd
 from torch import Tensor
 
 from nrsed_lib.data.clips import Clips, Sources, load_audio, save_audio
-from nrsed_lib.data.recordings import SPLITS, recorded_sources
+from nrsed_lib.data.recordings import recorded_sources
 from nrsed_lib.data.scenarios import compose_noise
 from nrsed_lib.data.soundscape import compose, unlabelled, weakly_labelled
-from nrsed_lib.data.sources import synthesised_sources
+from nrsed_lib.data.sources import SPLITS, synthesised_sources
 from nrsed_lib.store import Run, write_table
 
 # Clips: split → the split of the sounds they are made from, and what is known of their events.

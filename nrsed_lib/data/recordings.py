@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import gcd
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -22,11 +23,10 @@ from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.download import fetch_all
 from nrsed_lib.data.soundscape import generator
-from nrsed_lib.data.sources import Named, levelled, pack
+from nrsed_lib.data.sources import SPLITS, Named, levelled, pack
 from nrsed_lib.profile import Data
 from nrsed_lib.store import DATA
 
-SPLITS = ("train", "validation", "test")
 # Of the sources of a class: shares of test and validation, the rest is for training.
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
 MIN_TEST = 3  # test sources of a target class
@@ -87,7 +87,8 @@ def split_by_source(table: pd.DataFrame, seed: int) -> list[str]:
     counts = pd.DataFrame({"role": table.role, "label": table.label, "group": group}).drop_duplicates()
     sizes = counts.groupby(["role", "label"]).size().sort_values(kind="stable")
     singles = 0
-    for (role, label), nb in sizes.items():  # type: ignore[misc]
+    for key, nb in sizes.items():
+        role, label = cast(tuple[str, str], key)
         groups = counts.group[(counts.role == role) & (counts.label == label)].tolist()
         if role == "target" and nb < MIN_TEST + 2:
             raise RecordingError(
@@ -152,14 +153,13 @@ def recorded_sources(data: Data) -> tuple[dict[str, Sources], pd.DataFrame]:
     first = ~table.duplicated(["sha256", "label"]).to_numpy()  # the same file under two names is heard once
     sounds: dict[str, list[Named]] = {split: [] for split in SPLITS}
     kept: list[Sequence[float]] = []
-    rows = zip(paths, table.itertuples(index=False), first, strict=True)
+    rows = zip(paths, table.to_dict("records"), first, strict=True)
     for path, row, new in tqdm(rows, total=len(table), desc="decode", unit="file", mininterval=1.0):
         whole = decode(path, data.sample_rate) if new else np.zeros(0, np.float32)
-        parts = pieces(whole, data.sample_rate, MAX_GAP[row.role], data.clip_seconds) if new else []
-        stem = f"{row.source}/{path.stem}"
-        sounds[row.split] += [
-            (f"{stem}/{k}", row.label, row.role, levelled(part, len(part))) for k, part in enumerate(parts)
-        ]
+        parts = pieces(whole, data.sample_rate, MAX_GAP[row["role"]], data.clip_seconds) if new else []
+        stem = f"{row['source']}/{path.stem}"
+        named = ((f"{stem}/{k}", row["label"], row["role"], levelled(part, len(part))) for k, part in enumerate(parts))
+        sounds[row["split"]] += named
         kept.append((len(parts), sum(map(len, parts)) / data.sample_rate))
     table[["nb_parts", "seconds"]] = kept
     table["nb_parts"] = table.nb_parts.astype(int)

@@ -23,7 +23,7 @@ from nrsed_lib.data.clips import EVENT_COLUMNS, FULL_SCALE, Clips, Sources, to_i
 from nrsed_lib.profile import Data
 from nrsed_lib.store import DATA
 
-Sound = NDArray[np.float64]
+Sound = NDArray[np.floating]
 
 NB_CLASSES_WEIGHTS = (0.4, 0.4, 0.2)  # one, two, three different classes in a clip
 BACKGROUND_DBFS = (-60.0, -50.0)
@@ -74,15 +74,13 @@ def soundscape(
     """One clip: float64 (nb_samples,) within ±0.99, and its events (onset s, offset s, label).
 
     An event begins anywhere that leaves at least half of it inside the clip, and ends with the clip
-    at the latest. A class heard twice is the same sound twice (the same dog).
+    at the latest.
     """
     background = 10 ** (rng.uniform(*BACKGROUND_DBFS) / 20)
     audio = quiet_room(data.nb_samples, data.sample_rate, rng) * background
-    events, chosen = [], {}
+    events = []
     for label in plan(home, data, index, rng):
-        if label not in chosen:
-            chosen[label] = int(rng.choice(sources.by_label[label].numpy()))
-        sound = isolated(sources, chosen[label])
+        sound = isolated(sources, int(rng.choice(sources.by_label[label].numpy())))
         if label in home.steady:
             sound = excerpt(sound, round(rng.uniform(*STEADY_SECONDS) * data.sample_rate), rng)
         start = int(rng.integers(data.nb_samples - min(len(sound), data.nb_samples) // 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from nrsed_lib.data.soundscape import PEAK, at_level, generator
 from nrsed_lib.profile import Data
 
 SOURCE_RMS = 0.05  # of the active samples; less where the peak would reach full scale
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 # Draws of a class in each split, per training draw; at least two.
 DRAWS = {"train": 1.0, "validation": 0.25, "test": 0.5}
 
@@ -35,7 +39,7 @@ def pack(sounds: list[Named], sample_rate: int) -> Sources:
     return Sources(names, labels, roles, torch.from_numpy(audio), torch.tensor(lengths), sample_rate)
 
 
-def synthesised_sources(data: Data, split: str) -> Sources:
+def synthesised_sources(data: Data, split: Split) -> Sources:
     """Draws of every class of the profile, from the parameter ranges of `split`.
 
     Raises ValueError naming the classes that no generator makes.
