@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 
 # How things are shown, stored and driven does not change what they are.
-NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "facts", "report", "readme", "cli"}
+NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "facts", "report", "readme", "bench", "cli"}
 
 
 @dataclass(frozen=True)
