@@ -5,7 +5,7 @@ Parameter names are the published ones; the published weights are downloaded by 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -54,6 +54,9 @@ WIDTH = 0.4
 class KaldiMel(nn.Module):
     """The log-mel front end of EfficientAT: pre-emphasis .97, Hann 800 in FFT 1024, hop 320, 128 bands to 15 kHz."""
 
+    banks: Tensor
+    window: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         banks, _ = get_mel_banks(128, 1024, SAMPLE_RATE, 0.0, 15_000.0, 100.0, -500.0, 1.0)
@@ -72,13 +75,12 @@ class KaldiMel(nn.Module):
 class SqueezeExcitation(nn.Module):
     def __init__(self, nb_channels: int, nb_squeezed: int) -> None:
         super().__init__()
-        layer = nn.Module()
-        layer.fc1, layer.fc2 = nn.Linear(nb_channels, nb_squeezed), nn.Linear(nb_squeezed, nb_channels)
-        self.conc_se_layers = nn.ModuleList([layer])  # the published code can squeeze other axes too
+        layers = {"fc1": nn.Linear(nb_channels, nb_squeezed), "fc2": nn.Linear(nb_squeezed, nb_channels)}
+        self.conc_se_layers = nn.ModuleList([nn.ModuleDict(layers)])  # the published code can squeeze other axes too
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, F, T)
-        layer = self.conc_se_layers[0]
-        gates = torch.sigmoid(layer.fc2(F.relu(layer.fc1(x.mean((2, 3))))))  # (B, C)
+        layer = cast(nn.ModuleDict, self.conc_se_layers[0])
+        gates = torch.sigmoid(layer["fc2"](F.relu(layer["fc1"](x.mean((2, 3))))))  # (B, C)
         return x * gates[:, :, None, None]
 
 
