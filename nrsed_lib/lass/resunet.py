@@ -64,6 +64,7 @@ class Film(nn.Module):
 
     def __init__(self, base: nn.Module, condition_size: int) -> None:
         super().__init__()
+        self.condition_size = condition_size
         for name, block in base.named_modules():
             if isinstance(block, ResidualBlock | DecoderBlock):
                 for beta, norm in (("beta1", block.bn1), ("beta2", block.bn2)):

@@ -1,0 +1,51 @@
+"""What a separator is made of and what it costs, as tables to show."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from nrsed_lib.lass.resunet import DecoderBlock, EncoderBlock
+from nrsed_lib.lass.separator import Separator
+from nrsed_lib.profile import Lass
+
+
+def describe(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataFrame:
+    """One row a block, from the input down to the bottleneck and up to the mask.
+
+    Columns: block; channels out; frames a second and bands (or bins) at its output; thousands of parameters.
+    """
+    net = separator.net.base
+    frames, bands = sample_rate / settings.hop, separator.bands.nb_features
+    rows = [("front end", 1, frames, bands, 0)]
+    size = {name: sum(p.numel() for p in block.parameters()) for name, block in net.named_children()}
+    film = sum(p.numel() for p in separator.net.film.parameters())
+    down, up = iter([*net.strides, (1, 1)]), iter(net.strides[::-1])
+    for name, block in net.named_children():
+        if isinstance(block, EncoderBlock):
+            time, frequency = next(down)
+            rows.append((name, block.conv_block1.conv2.out_channels, frames, bands, size[name]))
+            frames, bands = frames / time, bands // frequency
+        elif isinstance(block, DecoderBlock):
+            if name == "decoder_block1" and "DPRNN" in size:
+                rows.append(("DPRNN", settings.nb_channels[-1], frames, bands, size["DPRNN"]))
+            time, frequency = next(up)
+            frames, bands = frames * time, bands * frequency
+            rows.append((name, block.conv1.out_channels, frames, bands, size[name]))
+    rows.append(("mask", separator.bands.nb_masks, frames, separator.bands.nb_features, size["after_conv"]))
+    rows.append(("FiLM", settings.condition_size, None, None, film))
+    table = pd.DataFrame(rows, columns=["block", "channels", "frames / s", "bands", "parameters / k"])
+    table["parameters / k"] /= 1000
+    return table.round(1)
+
+
+@torch.inference_mode()
+def gflops(separator: Separator, nb_samples: int) -> float:
+    """Billions of operations (a multiply-add is two) for one query on nb_samples; recurrences and STFT not counted."""
+    parameter = next(separator.parameters())
+    features = separator.analyse(torch.zeros(1, nb_samples, device=parameter.device))[1]
+    condition = torch.zeros(1, separator.net.film.condition_size, device=parameter.device)
+    with FlopCounterMode(display=False) as counter:
+        separator.mask(features, condition)
+    return counter.get_total_flops() / 1e9

@@ -1,0 +1,104 @@
+"""Figures of the separator (notebook 05)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import soundfile
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from nrsed_lib.lass.stft import Stft
+
+
+def plot_text_space(similarity: Tensor, texts: list[str], targets: list[str]) -> Figure:
+    """Cosine of every pair of query texts, (nb_texts, nb_texts); the names of target classes are in bold."""
+    side = 2.5 + 0.2 * len(texts)
+    figure, axis = plt.subplots(figsize=(side, side), layout="constrained")
+    image = axis.pcolormesh(similarity.cpu().numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
+    axis.set_xticks(np.arange(len(texts)) + 0.5, texts, fontsize=7)
+    axis.set_yticks(np.arange(len(texts)) + 0.5, texts, fontsize=7)
+    for label in [*axis.get_xticklabels(), *axis.get_yticklabels()]:
+        label.set_fontweight("bold" if label.get_text() in targets else "normal")
+    axis.tick_params(axis="x", rotation=90, length=0)
+    axis.tick_params(axis="y", length=0)
+    axis.invert_yaxis()
+    axis.set_aspect("equal")
+    figure.colorbar(image, ax=axis, label="cosine of the two conditions", shrink=0.6)
+    return figure
+
+
+def plot_learning(history: pd.DataFrame, window: int = 25) -> Figure:
+    """The training loss in dB against steps: each step, and the mean of the last `window`."""
+    figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+    axis.plot(history.step, history.loss, color="0.8", lw=0.6, label="a step")
+    axis.plot(history.step, history.loss.rolling(window, min_periods=1).mean(), label=f"mean of {window} steps")
+    axis.set(xlabel="step", ylabel="residual / mixture energy / dB")
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_improvement(table: pd.DataFrame, nb_bins: int = 4) -> Figure:
+    """SDR improvement in dB against the input SNR: every held-out mixture, and means in `nb_bins` ranges.
+
+    table: see `measure_separation`. The dashed line is what an all-zero estimate would get.
+    """
+    figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+    axis.scatter(table.snr, table.improvement, s=9, color="0.7", label="a mixture")
+    edges = np.linspace(table.snr.min(), table.snr.max() + 1e-9, nb_bins + 1)
+    groups = table.groupby(pd.cut(table.snr, edges, right=False), observed=True)
+    centres = groups.snr.mean()
+    error = 1.96 * groups.improvement.sem().fillna(0)
+    axis.errorbar(centres, groups.improvement.mean(), error, marker="o", capsize=3, label="mean, 95 % interval")
+    axis.plot(centres, groups.silence.mean(), "--", color="C3", label="silence")
+    axis.axhline(0, color="0.5", lw=0.8)
+    axis.set(xlabel="SNR of the mixture / dB (active samples)", ylabel="SDR improvement / dB")
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_classes(summary: pd.DataFrame) -> Figure:
+    """Mean SDR improvement of each query class, in dB, with its 95 % interval; summary: see `separation_summary`."""
+    figure, axis = plt.subplots(figsize=(7, 0.8 + 0.35 * len(summary)), layout="constrained")
+    error = np.stack([summary.improvement - summary.low, summary.high - summary.improvement])
+    colours = np.where(summary["query"] == "all", "C1", "C0")
+    axis.barh(
+        summary["query"], summary.improvement, xerr=error, color=colours, height=0.6, capsize=3, label="separator"
+    )
+    axis.plot(summary.silence, summary["query"], "x", color="C3", label="silence")
+    axis.invert_yaxis()
+    axis.axvline(0, color="0.5", lw=0.8)
+    axis.set(xlabel="SDR improvement / dB", ylabel="query")
+    axis.legend(frameon=False)
+    return figure
+
+
+def plot_tracks(tracks: Mapping[str, Tensor], sample_rate: int, range_db: float = 70.0) -> Figure:
+    """Spectrograms under each other, in dB below the loudest of them. tracks: title -> (nb_samples,)."""
+    stft = Stft(512, 256)
+    levels = {name: 20 * stft(x[None].cpu())[0].abs().clamp(min=1e-6).log10().T for name, x in tracks.items()}
+    top = max(float(level.max()) for level in levels.values())
+    figure, axes = plt.subplots(
+        len(tracks), 1, figsize=(8, 1.9 * len(tracks)), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (name, level) in zip(axes[:, 0], levels.items(), strict=True):
+        extent = (0, level.shape[1] * 256 / sample_rate, 0, sample_rate / 2000)
+        image = axis.imshow(
+            level - top, origin="lower", aspect="auto", extent=extent, vmin=-range_db, vmax=0, cmap="magma"
+        )
+        axis.set(title=name, ylabel="frequency / kHz")
+    axes[-1, 0].set_xlabel("time / s")
+    figure.colorbar(image, ax=axes, label="level / dB below the loudest")
+    return figure
+
+
+def ogg(track: Tensor, sample_rate: int) -> bytes:
+    """A sound (nb_samples,) as Ogg Vorbis, small enough for a notebook; beyond full scale it is scaled down."""
+    samples = (track / track.abs().max().clamp(min=1)).cpu().numpy()
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate, format="OGG", subtype="VORBIS")
+    return file.getvalue()
