@@ -51,7 +51,9 @@ STAGES: dict[str, Stage] = {
         reads=("data",),
         files=("data/recordings.csv", "data/soundscapes.yaml", "data/scenarios/*.yaml"),
     ),
-    "02": Stage("02_llm_noise_selection", needs=("01",), reads=("llm",)),
+    "02": Stage(
+        "02_llm_noise_selection", needs=("01",), reads=("llm",), files=("data/answers/*.json", "data/vocabulary/*.csv")
+    ),
     "03": Stage(
         "03_sed_training",
         needs=("01",),
@@ -70,8 +72,10 @@ STAGES: dict[str, Stage] = {
     "04": Stage("04_curriculum_finetuning", needs=("01", "02", "03"), reads=("sed.finetune",), per_seed=True),
     "05": Stage("05_lass_model", needs=("01",), reads=("lass", "evaluate.nb_separation_mixtures")),
     "06": Stage("06_lass_testing", needs=("01", "03", "04", "05"), per_seed=True, threads=2),
-    "07": Stage("07_ablations", needs=("06",), reads=("seeds", "evaluate.nb_bootstrap"), threads=2),
-    "08": Stage("08_recall", needs=("06",), reads=("seeds",)),
+    "07": Stage(
+        "07_ablations", needs=("06",), reads=("seeds", "evaluate.nb_bootstrap"), files=("data/paper/*",), threads=2
+    ),
+    "08": Stage("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",)),
 }
 
 
