@@ -18,7 +18,7 @@ def describe(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataF
     """
     net = separator.net.base
     frames, bands = sample_rate / settings.hop, separator.bands.nb_features
-    rows = [("front end", 1, frames, bands, 0)]
+    rows: list[tuple] = [("front end", 1, frames, bands, 0)]
     size = {name: sum(p.numel() for p in block.parameters()) for name, block in net.named_children()}
     film = sum(p.numel() for p in separator.net.film.parameters())
     down, up = iter([*net.strides, (1, 1)]), iter(net.strides[::-1])

@@ -40,12 +40,13 @@ class Separator(nn.Module):
             settings.condition_size,
             settings.dprnn_layers,
             settings.dprnn_hidden,
-        ).to(memory_format=torch.channels_last)
-        self.bfloat16 = settings.bfloat16
+        )
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from torch's stubs
+        self.low_precision = settings.bfloat16
 
     def embed(self, texts: list[str]) -> Tensor:
         """Query texts -> conditions (nb_texts, condition_size)."""
-        return self.text.embed(texts)
+        return self.text.embed(texts)  # type: ignore[operator]
 
     def analyse(self, mixtures: Tensor) -> tuple[Tensor, Tensor]:
         """(B, nb_samples) -> spectra, complex (B, nb_frames, nb_bins), and features (B, nb_frames, nb_features)."""
@@ -57,7 +58,9 @@ class Separator(nn.Module):
 
         Real when it is a magnitude alone, complex when it turns the phase too.
         """
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=self.bfloat16 and has_bfloat16(features)):
+        with torch.autocast(
+            features.device.type, torch.bfloat16, enabled=self.low_precision and has_bfloat16(features)
+        ):
             logits = self.net(features, conditions)
         logits = logits.float()
         magnitude = self.bands.spread(torch.sigmoid(logits[:, 0]))

@@ -20,7 +20,7 @@ from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import LassTrain
 from nrsed_lib.store import Run, write_table, write_tensors
-from nrsed_lib.training import device, fit
+from nrsed_lib.training import Stateful, device, fit
 
 NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
 ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
@@ -82,5 +82,5 @@ def learn(separator: Separator, sources: Sources, schedule: LassTrain, run: Run)
         optimiser.step()
         return {"loss": loss.detach()}
 
-    state = {"separator": separator, "optimiser": optimiser}
+    state: dict[str, Stateful] = {"separator": separator, "optimiser": optimiser}
     return fit("separator", step, state, schedule.steps, run.folder, schedule.seed)

@@ -50,7 +50,7 @@ def plot_improvement(table: pd.DataFrame, nb_bins: int = 4) -> Figure:
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     axis.scatter(table.snr, table.improvement, s=9, color="0.7", label="a mixture")
     edges = np.linspace(table.snr.min(), table.snr.max() + 1e-9, nb_bins + 1)
-    groups = table.groupby(pd.cut(table.snr, edges, right=False), observed=True)
+    groups = table.groupby(pd.cut(table.snr, list(edges), right=False), observed=True)
     centres = groups.snr.mean()
     error = 1.96 * groups.improvement.sem().fillna(0)
     axis.errorbar(centres, groups.improvement.mean(), error, marker="o", capsize=3, label="mean, 95 % interval")
