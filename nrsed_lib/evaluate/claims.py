@@ -60,9 +60,9 @@ CLAIMS = (
         for n, name in (("7", "full method"), ("6", "no curriculum"), ("5", "no LLM"))
         for claim in (
             Claim(f"{name}: fine-tuning helps without separation", BEYOND, (f"{n}-direct",), ("1",), "noise"),
-            Claim(f"{name}: separation adds to fine-tuning, detector g_θ", BEYOND, (n,), (f"{n}-direct",), "noise"),
-            Claim(f"{name}: …, detector g_α", BEYOND, (f"{n}-remix",), (f"{n}-direct",), "noise"),
-            Claim(f"{name}: …, both heard by g_α", BEYOND, (f"{n}-both",), (f"{n}-direct",), "noise"),
+            Claim(f"{name}: g_θ on the remix beats g_α alone", BEYOND, (n,), (f"{n}-direct",), "noise"),
+            Claim(f"{name}: g_α on the remix beats g_α alone", BEYOND, (f"{n}-remix",), (f"{n}-direct",), "noise"),
+            Claim(f"{name}: g_α on both beats g_α alone", BEYOND, (f"{n}-both",), (f"{n}-direct",), "noise"),
         )
     ),
     Claim("the LLM helps without separation", BEYOND, ("7-direct",), ("5-direct",), "noise"),

@@ -65,11 +65,18 @@ def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str]) -
     )
 
 
-def measure_recall(run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64]) -> dict[Cell, Array]:
-    """Macro recall (nb_seeds, nb_draws) of the clip-wise predictions that stage 06 left; counts (nb_draws, nb_clips)."""
+def measure_recall(
+    run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64]
+) -> dict[Cell, Array]:
+    """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that stage 06 left.
+
+    counts: (nb_draws, nb_clips), see `bootstrap.draw_clips`.
+    """
     labels, recall = clips.weak(), {}
     for condition in run.profile.data.conditions:
-        predictions = [read_tensors(run.find("06", f"queries_{condition}.safetensors", s))[0] for s in run.profile.seeds]
+        predictions = [
+            read_tensors(run.find("06", f"queries_{condition}.safetensors", s))[0] for s in run.profile.seeds
+        ]
         for system, model in query_models.items():
             recall[condition, system] = np.stack([bootstrapped_recall(p[model], labels, counts) for p in predictions])
     return recall
@@ -78,10 +85,10 @@ def measure_recall(run: Run, query_models: Mapping[str, str], clips: Clips, coun
 def _psds_of_seed(
     run: Run, seed: int, systems: Sequence[str], clips: Clips, counts: NDArray[np.int64]
 ) -> dict[str, Array]:
-    """"<condition>/<system>" -> (nb_scenarios, nb_draws), from the stage's folder if it is there."""
+    """ "<condition>/<system>" -> (nb_scenarios, nb_draws), from the stage's folder if it is there."""
     path = run.folder / f"psds-seed{seed}.safetensors"
     if not path.exists():
-        scores = {}
+        scores: dict[str, NDArray[np.float16]] = {}
         for condition in run.profile.data.conditions:
             tensors, _ = read_tensors(run.find("06", f"scores_{condition}.safetensors", seed))
             scores |= {f"{condition}/{system}": tensors[system].numpy() for system in systems}

@@ -38,7 +38,9 @@ class Labelled(Protocol):
     @property
     def classes(self) -> tuple[str, ...]: ...
     @property
-    def durations(self) -> dict[str, float]: ...  # s
+    def seconds(self) -> float: ...  # that the frames of a clip span, padding included
+    @property
+    def durations(self) -> dict[str, float]: ...  # s, of the recordings: false alarms are counted per hour of these
     @property
     def ground_truth(self) -> dict[str, list[tuple[float, float, str]]]: ...  # (onset s, offset s, label)
 
@@ -49,12 +51,13 @@ class Labels:
 
     names: list[str]
     classes: tuple[str, ...]
+    seconds: float
     durations: dict[str, float]
     ground_truth: dict[str, list[tuple[float, float, str]]]
 
     @classmethod
     def of(cls, clips: Labelled) -> Labels:
-        return cls(clips.names, clips.classes, clips.durations, clips.ground_truth)
+        return cls(clips.names, clips.classes, clips.seconds, clips.durations, clips.ground_truth)
 
 
 def psds(frame_scores: Tensor, clips: Labelled) -> dict[str, float]:
@@ -73,7 +76,7 @@ def psds(frame_scores: Tensor, clips: Labelled) -> dict[str, float]:
 def score_tables(frame_scores: Tensor, clips: Labelled) -> dict[str, pd.DataFrame]:
     """The library's form of frame scores: clip name -> DataFrame[onset, offset, *classes].
 
-    Frames share the clip evenly: of nb_frames frames, frame i is [i, i + 1) * duration / nb_frames.
+    Frames share the clip evenly: of nb_frames frames, frame i is [i, i + 1) * seconds / nb_frames.
     """
     nb_clips, nb_classes = len(clips.names), len(clips.classes)
     if frame_scores.shape[:2] != (nb_clips, nb_classes):
@@ -84,8 +87,7 @@ def score_tables(frame_scores: Tensor, clips: Labelled) -> dict[str, pd.DataFram
     if not torch.isfinite(frame_scores).all():
         raise ValueError("frame scores hold values that are not finite; detect again from valid weights")
     scores = frame_scores.transpose(1, 2).double().cpu().numpy()  # (nb_clips, nb_frames, nb_classes)
-    nb_frames = scores.shape[1]
+    edges = np.linspace(0, clips.seconds, scores.shape[1] + 1)
     return {
-        name: create_score_dataframe(s, np.linspace(0, clips.durations[name], nb_frames + 1), list(clips.classes))
-        for name, s in zip(clips.names, scores, strict=True)
+        name: create_score_dataframe(s, edges, list(clips.classes)) for name, s in zip(clips.names, scores, strict=True)
     }

@@ -8,8 +8,8 @@ import pandas as pd
 
 from nrsed_lib.evaluate.bootstrap import interval
 from nrsed_lib.evaluate.measure import Measured
-from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.psds import SCENARIOS
+from nrsed_lib.evaluate.published import paper_table
 
 AVERAGE = "average"
 
@@ -26,8 +26,9 @@ def table1(measured: Measured, about: Mapping[str, str]) -> pd.DataFrame:
         low, high = interval(draws)  # (nb_seeds, nb_scenarios)
         for i, seed in enumerate(measured.seeds):
             row = {"system": system, "about": about[system], "condition": condition}
+            row |= dict(zip(SCENARIOS, draws[i, :, 0], strict=True))
             for j, name in enumerate(SCENARIOS):
-                row |= {name: draws[i, j, 0], f"{name}_low": max(low[i, j], 0), f"{name}_high": min(high[i, j], 1)}
+                row |= {f"{name}_low": max(low[i, j], 0), f"{name}_high": min(high[i, j], 1)}
             rows.append(row | {"nb_clips": measured.nb_clips, "seed": seed})
     paper = paper_table().rename(columns={name: f"paper_{name}" for name in SCENARIOS})
     return pd.DataFrame(rows).merge(
@@ -43,7 +44,7 @@ def totals(table: pd.DataFrame, by: str = "seed") -> pd.DataFrame:
     """
     rows = table.assign(total=table.psds1 + table.psds2)
     systems, conditions = rows.system.unique(), rows.condition.unique()
-    wide = rows.pivot(index=["system", by], columns="condition", values="total")[conditions]
+    wide = rows.pivot(index=["system", by], columns="condition", values="total")[conditions]  # noqa: PD010 (a row twice is an error)
     return wide.assign(**{AVERAGE: wide.mean(axis=1)}).reindex(systems, level="system")
 
 
@@ -59,10 +60,11 @@ def as_printed(table: pd.DataFrame) -> pd.DataFrame:
     rows = pd.concat([ours, paper]).assign(**{"P1+P2": lambda t: t.psds1 + t.psds2})
     rows = rows.rename(columns={"psds1": "P1", "psds2": "P2"})
     metrics = ["P1", "P2", "P1+P2"]
-    average = rows.groupby(["system", "about", "who", "seed"])["P1+P2"].mean().rename((AVERAGE, "P1+P2"))
-    wide = rows.pivot(index=["system", "about", "who", "seed"], columns="condition", values=metrics).swaplevel(axis=1)
+    key = ["system", "about", "who", "seed"]
+    average = rows.groupby(key)["P1+P2"].mean().rename((AVERAGE, "P1+P2"))
+    wide = rows.pivot(index=key, columns="condition", values=metrics).swaplevel(axis=1)  # noqa: PD010 (the same)
     wide = wide[[(c, m) for c in table.condition.unique() for m in metrics]].join(average)
-    wide.columns = pd.MultiIndex.from_tuples(wide.columns)
+    wide.columns = pd.MultiIndex.from_tuples([tuple(column) for column in wide.columns])
     by_system = wide.groupby(["system", "about", "who"])
     mean, spread, nb = by_system.mean(), by_system.std(), by_system.size()
     cells = mean.map("{:.3f}".format)

@@ -17,9 +17,12 @@ METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}
 VERDICTS = {"holds": "C2", "does not hold": "C3", "undecided": "0.5"}
 
 
-def _colour(system: str) -> tuple:
+COLOURS = dict(zip("1234567", ("0.3", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#d55e00"), strict=True))
+
+
+def _colour(system: str) -> str:
     """The same colour for #7 and its variants in every figure."""
-    return sns.color_palette("colorblind")[int(system[0]) - 1]
+    return COLOURS[system[0]]
 
 
 def psds_by_condition(table: pd.DataFrame) -> Figure:
@@ -47,8 +50,7 @@ def psds_by_condition(table: pd.DataFrame) -> Figure:
                 axis.axvline(edge - 0.5, color="0.9", lw=0.8, zorder=0)
     _conditions(axes[1, 0], conditions)
     _conditions(axes[1, 1], conditions)
-    seeds, clips = table.seed.nunique(), table.nb_clips.iloc[0]
-    axes[0, 0].set_title(f"ours: {clips} clips, {seeds} seed{'s' * (seeds > 1)}, 95 % over clips")
+    axes[0, 0].set_title(f"ours: {table.nb_clips.iloc[0]} clips, {_seeds(table.seed.nunique())}, 95 % over clips")
     axes[0, 1].set_title("the paper's: DESED-Test and WildDESED-Test, 1,168 clips")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
@@ -75,8 +77,7 @@ def totals_heatmap(table: pd.DataFrame) -> Figure:
         yticklabels=[f"#{s}  {about[s]}" for s in ours.index],
     )
     axis.axvline(len(ours.columns) - 1, color="k", lw=1.5)
-    seeds = table.seed.nunique()
-    axis.set(title=f"P1+P2, mean of {seeds} seed{'s' * (seeds > 1)}", xlabel="condition", ylabel="")
+    axis.set(title=f"P1+P2, mean of {_seeds(table.seed.nunique())}", xlabel="condition", ylabel="")
     return figure
 
 
@@ -95,10 +96,11 @@ def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
             axis.plot(x[system], noise[system], "os"["-" in system], color=_colour(system), ms=6)
             axis.annotate(system, (x[system], noise[system]), xytext=(4, 3), textcoords="offset points", fontsize=8)
         axis.axhline(0, color="0.7", lw=0.8, zorder=0)
+        axis.margins(0.14)
     left.axvline(0, color="0.7", lw=0.8, zorder=0)
     left.set(xlabel="P1+P2 gained on clean clips, over #1", ylabel="P1+P2 gained in noise (mean), over #1")
     right.set(xlabel="seconds a clip, as measured", xscale="log")
-    left.set_title("benefit: squares need no first detector g_θ", fontsize=10)
+    left.set_title("benefit (dots: g_θ detects, squares: g_α detects)", fontsize=10)
     right.set_title("cost", fontsize=10)
     return figure
 
@@ -106,17 +108,26 @@ def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
 def claims_forest(ledger: pd.DataFrame) -> Figure:
     """Every claim's statistic with its 95 % interval; what is true lies right of zero; the paper's as a diamond."""
     parts = [(name, rows) for name, rows in ledger.groupby("statistic", sort=False)]
-    groups = [parts[0], ("recall, rank correlation", pd.concat([rows for _, rows in parts[1:]]))] if parts[1:] else parts
+    groups = (
+        [parts[0], ("recall, rank correlation", pd.concat([rows for _, rows in parts[1:]]))] if parts[1:] else parts
+    )
     heights = [len(rows) for _, rows in groups]
     figure, axes = plt.subplots(
-        len(groups), 1, figsize=(10, 0.3 * sum(heights) + 1.8), height_ratios=heights, constrained_layout=True, squeeze=False
+        len(groups),
+        1,
+        figsize=(10, 0.3 * sum(heights) + 1.8),
+        height_ratios=heights,
+        constrained_layout=True,
+        squeeze=False,
     )
     for axis, (name, rows) in zip(axes[:, 0], groups, strict=True):
         y = np.arange(len(rows))
         for verdict, colour in VERDICTS.items():
             one = (rows.verdict == verdict).to_numpy()
             spans = [(rows.value - rows.low)[one], (rows.high - rows.value)[one]]
-            axis.errorbar(rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt="o", ms=4, color=colour, label=verdict)
+            axis.errorbar(
+                rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt="o", ms=4, color=colour, label=verdict
+            )
         axis.plot(rows.paper, y, "D", ms=5, mfc="none", color="k", label="the paper's numbers")
         axis.axvline(0, color="k", lw=0.8, zorder=0)
         axis.set(yticks=y, ylim=(len(rows) - 0.5, -0.5), xlabel=f"difference in {name}" if name == "P1+P2" else name)
@@ -125,8 +136,9 @@ def claims_forest(ledger: pd.DataFrame) -> Figure:
     axes[0, 0].legend(fontsize=8, loc="best")
     first = ledger.iloc[0]
     axes[0, 0].set_title(
-        f"right of zero: as claimed; 95 % over clips and seeds ({first.nb_clips} clips, {first.seeds} seed"
-        f"{'s' * (first.seeds > 1)}, {first.draws} draws)", fontsize=10,
+        f"right of zero: as claimed; 95 % over clips and seeds "
+        f"({first.nb_clips} clips, {_seeds(first.seeds)}, {first.draws} draws)",
+        fontsize=10,
     )
     return figure
 
@@ -143,7 +155,9 @@ def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, rem
     recall, nb_clips; None when its files cannot be had, then the panel says `remedy`.
     """
     conditions = list(recall.condition.unique())
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, width_ratios=[3, 2], constrained_layout=True)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11, 4.2), sharey=True, width_ratios=[3, 2], constrained_layout=True
+    )
     systems = recall.system.unique()
     for i, system in enumerate(systems):
         rows = recall[recall.system == system]
@@ -151,11 +165,13 @@ def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, rem
         x = np.arange(len(conditions)) + 0.07 * (i - (len(systems) - 1) / 2)
         spans = [mean.recall - mean.recall_low, mean.recall_high - mean.recall]
         label = f"#{system} {rows.about.iloc[0]}"
-        left.errorbar(x, mean.recall, np.clip(spans, 0, None), fmt="o-", ms=4, lw=1.2, color=_colour(system), label=label)
+        left.errorbar(
+            x, mean.recall, np.clip(spans, 0, None), fmt="o-", ms=4, lw=1.2, color=_colour(system), label=label
+        )
         one_seed = rows.assign(x=rows.condition.map(dict(zip(conditions, x, strict=True))))
         left.plot(one_seed.x, one_seed.recall, "_", ms=7, color=_colour(system), alpha=0.6)
-    seeds, clips = recall.seed.nunique(), recall.nb_clips.iloc[0]
-    left.set_title(f"ours: {clips} clips, {seeds} seed{'s' * (seeds > 1)} (dashes: each), 95 % over clips", fontsize=10)
+    seeds = _seeds(recall.seed.nunique())
+    left.set_title(f"ours: {recall.nb_clips.iloc[0]} clips, {seeds} (dashes: each), 95 % over clips", fontsize=10)
     left.set_ylabel("macro recall, 0 to 1")
     left.set_ylim(0, 1)
     left.legend(fontsize=8, loc="lower left")
@@ -164,9 +180,18 @@ def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, rem
         right.text(0.5, 0.5, remedy, ha="center", va="center", transform=right.transAxes, fontsize=8, wrap=True)
         right.set_xticks([])
     else:
-        right.plot(np.arange(len(released)), released.recall, "D-", mfc="none", color=_colour("7"), label="#7, released by its authors")
+        right.plot(
+            np.arange(len(released)),
+            released.recall,
+            "D-",
+            mfc="none",
+            color=_colour("7"),
+            label="#7, released by its authors",
+        )
         for i, value in enumerate(released.recall):
-            right.annotate(f"{value:.4f}", (i, value), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+            right.annotate(
+                f"{value:.4f}", (i, value), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8
+            )
         right.legend(fontsize=8, loc="lower left")
         _conditions(right, list(released.condition))
         right.set_title(f"the paper's predictions, real DESED labels: {released.nb_clips.iloc[0]:,} clips", fontsize=10)
@@ -182,13 +207,17 @@ def recall_and_psds(cells: pd.DataFrame) -> Figure:
     markers = dict(zip(cells.condition.unique(), "os^vDP*X", strict=False))
     for condition, rows in cells.groupby("condition", sort=False):
         axis.plot(rows.recall, rows.total, color="0.8", lw=0.8, zorder=0)
-        for row in rows.itertuples():
-            axis.plot(row.recall, row.total, markers[condition], color=_colour(row.system), ms=7)
+        for system, recall, total in zip(rows.system, rows.recall, rows.total, strict=True):
+            axis.plot(recall, total, markers[condition], color=_colour(system), ms=7)
     handles = [plt.Line2D([], [], ls="", marker=m, color="0.4", label=c) for c, m in markers.items()]
     handles += [plt.Line2D([], [], ls="", marker="o", color=_colour(s), label=f"#{s}") for s in cells.system.unique()]
     axis.legend(handles=handles, fontsize=8, ncols=2)
     axis.set(xlabel="macro recall of the queries", ylabel="P1+P2 after separation", title="one line a condition")
     return figure
+
+
+def _seeds(number: int) -> str:
+    return "1 seed" if number == 1 else f"{number} seeds"
 
 
 def _conditions(axis: Axes, conditions: Sequence[str]) -> None:
