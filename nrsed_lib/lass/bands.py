@@ -49,6 +49,9 @@ class Bins(nn.Module):
     def gather(self, magnitudes: Tensor) -> Tensor:
         return magnitudes
 
+    def add_up(self, products: Tensor) -> Tensor:
+        return products
+
     def spread(self, masks: Tensor) -> Tensor:
         return masks
 
@@ -73,6 +76,10 @@ class Bands(nn.Module):
         The floor, 1e-3, is where 16-bit rounding lies for the window lengths in use.
         """
         return torch.log(magnitudes @ self.filters.T + 1e-3)
+
+    def add_up(self, products: Tensor) -> Tensor:
+        """Energies or products of spectra, (B, nb_frames, nb_bins) -> (B, nb_frames, nb_bands)."""
+        return products @ self.filters.T
 
     def spread(self, masks: Tensor) -> Tensor:
         """(B, …, nb_bands) -> (B, …, nb_bins)."""

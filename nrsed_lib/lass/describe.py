@@ -47,5 +47,5 @@ def gflops(separator: Separator, nb_samples: int) -> float:
     features = separator.analyse(torch.zeros(1, nb_samples, device=parameter.device))[1]
     condition = torch.zeros(1, separator.net.film.condition_size, device=parameter.device)
     with FlopCounterMode(display=False) as counter:
-        separator.mask(features, condition)
+        separator.logits(features, condition)
     return counter.get_total_flops() / 1e9

@@ -26,7 +26,7 @@ def separate(separator: Separator, mixtures: Tensor, pairs: Tensor, conditions: 
         spectra, features = separator.analyse(mixtures[clips[start : start + batch]])
         for some in order[here].split(batch):
             row = torch.searchsorted(clips, pairs[some, 0]) - start
-            masks = separator.mask(features[row], conditions[pairs[some, 1]])
+            masks = separator.mask(separator.logits(features[row], conditions[pairs[some, 1]]))
             tracks[some] = separator.synthesise(spectra[row], masks, mixtures.shape[-1])
     return tracks
 

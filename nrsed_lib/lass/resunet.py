@@ -144,11 +144,14 @@ class ResUNet(nn.Module):
         super().__init__()
         self.base = UNet(nb_features, nb_masks, widths, dprnn_layers, dprnn_hidden)
         self.film = Film(self.base, condition_size)
-        for layer in self.modules():  # as AudioSep starts: Xavier weights, no bias
+        for layer in self.base.modules():  # as AudioSep starts: Xavier weights, no bias
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
+        for layer in self.film.children():  # a condition has length 1: its shifts start as large as what they shift
+            nn.init.normal_(layer.weight, std=0.7)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
         """(B, nb_frames, nb_features), (B, condition_size) -> logits (B, nb_masks, nb_frames, nb_features)."""

@@ -22,9 +22,10 @@ def has_bfloat16(x: Tensor) -> bool:
 
 
 class Separator(nn.Module):
-    """Separation in three steps, so that work on a clip is shared by its queries.
+    """Separation in steps, so that work on a clip is shared by its queries.
 
-    `analyse` is the same for every query of a clip; `mask` is the network; `synthesise` inverts.
+    `analyse` is the same for every query of a clip; `logits` is the network and `mask` what it means;
+    `synthesise` inverts.
     """
 
     def __init__(self, settings: Lass, text: nn.Module | None = None) -> None:
@@ -53,16 +54,17 @@ class Separator(nn.Module):
         spectra = self.stft(mixtures)
         return spectra, self.bands.gather(spectra.abs())
 
-    def mask(self, features: Tensor, conditions: Tensor) -> Tensor:
-        """features (B, nb_frames, nb_features), conditions (B, condition_size) -> (B, nb_frames, nb_bins).
+    def logits(self, features: Tensor, conditions: Tensor) -> Tensor:
+        """(B, nb_frames, nb_features), (B, condition_size) -> (B, nb_masks, nb_frames, nb_features): the network."""
+        low_precision = self.low_precision and has_bfloat16(features)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=low_precision):
+            return self.net(features, conditions).float()
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """(B, nb_masks, nb_frames, nb_features) -> (B, nb_frames, nb_bins).
 
         Real when it is a magnitude alone, complex when it turns the phase too.
         """
-        with torch.autocast(
-            features.device.type, torch.bfloat16, enabled=self.low_precision and has_bfloat16(features)
-        ):
-            logits = self.net(features, conditions)
-        logits = logits.float()
         magnitude = self.bands.spread(torch.sigmoid(logits[:, 0]))
         if self.bands.nb_masks == 1:
             return magnitude
@@ -76,7 +78,7 @@ class Separator(nn.Module):
     def forward(self, mixtures: Tensor, conditions: Tensor) -> Tensor:
         """mixtures (B, nb_samples), conditions (B, condition_size) -> tracks (B, nb_samples)."""
         spectra, features = self.analyse(mixtures)
-        return self.synthesise(spectra, self.mask(features, conditions), mixtures.shape[-1])
+        return self.synthesise(spectra, self.mask(self.logits(features, conditions)), mixtures.shape[-1])
 
 
 def load_separator(path: Path, profile: Profile) -> Separator:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
@@ -25,11 +26,12 @@ from nrsed_lib.training import Stateful, device, fit
 NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
 ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
 FLOOR = 1e-3  # error, as a share of the mixture's energy, below which more accuracy earns nothing: 30 dB
+MASK_WEIGHT = 4.0  # of the mask's cross entropy beside the residual in dB
 LEVEL_DB = 10.0  # mixtures come up to this much louder or softer than the sources
 
 
 def residual_db(estimates: Tensor, targets: Tensor, mixtures: Tensor) -> Tensor:
-    """The loss: 10 log10((|s - ŝ|² + floor |x|²) / |x|²), (B, nb_samples) each -> (B,) dB.
+    """10 log10((|s - ŝ|² + floor |x|²) / |x|²), (B, nb_samples) each -> (B,) dB.
 
     Where s is not silent its gradient is that of -SDR, which is what separation is judged by; AudioSep's
     L1 error counts a loud mixture more than a soft one and learns little from soft targets. It is
@@ -38,6 +40,19 @@ def residual_db(estimates: Tensor, targets: Tensor, mixtures: Tensor) -> Tensor:
     energy = mixtures.square().sum(-1)
     error = (targets - estimates).square().sum(-1)
     return 10 * ((error + FLOOR * energy + 1e-10) / (energy + 1e-10)).log10()
+
+
+def mask_entropy(logits: Tensor, cross: Tensor, energy: Tensor) -> Tensor:
+    """Cross entropy of a mask and the one that would have been best, (B,).
+
+    logits: (B, nb_frames, nb_features). cross, energy: Re(S X*) and |X|² in the same bands; the best
+    real mask of a band is their ratio, kept in 0 … 1. A band counts by its energy to the power of
+    0.3, about as it is heard. Says of every band what is wrong with it, where the residual adds up.
+    """
+    best = (cross / (energy + 1e-9)).clamp(0, 1)
+    weight = energy**0.3
+    entropy = binary_cross_entropy_with_logits(logits, best, reduction="none")
+    return (weight * entropy).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-9)
 
 
 def rate(step: int, schedule: LassTrain) -> float:
@@ -49,8 +64,8 @@ def rate(step: int, schedule: LassTrain) -> float:
 def train_separator(run: Run) -> pd.DataFrame:
     """Leave `separator.safetensors` and `history.csv` in the stage's folder; return the history.
 
-    One row a step: loss (dB, see `residual_db`). Killed, it resumes from its last checkpoint to the
-    same weights; done, it only reads.
+    One row a step: residual (dB, see `residual_db`) and entropy of the mask (nat). Killed, it resumes
+    from its last checkpoint to the same weights; done, it only reads.
     """
     done = run.folder / "history.csv"
     if done.exists():
@@ -75,12 +90,18 @@ def learn(separator: Separator, sources: Sources, schedule: LassTrain, run: Run)
         drawn = mixer.draw(schedule.batch, schedule.snr_db, generator, NOISE_QUERIES, ABSENT)
         gain_db = LEVEL_DB * (2 * torch.rand(schedule.batch, 1, generator=generator) - 1)
         gain = (10 ** (gain_db / 20)).to(drawn.mixtures)
-        estimates = separator(gain * drawn.mixtures, separator.embed(texts)[drawn.queries])
-        loss = residual_db(estimates, gain * drawn.targets, gain * drawn.mixtures).mean()
+        mixtures, targets = gain * drawn.mixtures, gain * drawn.targets
+        spectra, features = separator.analyse(mixtures)
+        logits = separator.logits(features, separator.embed(texts)[drawn.queries])
+        estimates = separator.synthesise(spectra, separator.mask(logits), mixtures.shape[-1])
+        cross = separator.bands.add_up((separator.stft(targets) * spectra.conj()).real)
+        entropy = mask_entropy(logits[:, 0], cross, separator.bands.add_up(spectra.abs().square())).mean()
+        residual = residual_db(estimates, targets, mixtures).mean()
+        loss = residual + MASK_WEIGHT * entropy
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        return {"loss": loss.detach()}
+        return {"residual": residual.detach(), "entropy": entropy.detach()}
 
     state: dict[str, Stateful] = {"separator": separator, "optimiser": optimiser}
     return fit("separator", step, state, schedule.steps, run.folder, schedule.seed)

@@ -33,12 +33,14 @@ def plot_text_space(similarity: Tensor, texts: list[str], targets: list[str]) ->
 
 
 def plot_learning(history: pd.DataFrame, window: int = 25) -> Figure:
-    """The training loss in dB against steps: each step, and the mean of the last `window`."""
-    figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-    axis.plot(history.step, history.loss, color="0.8", lw=0.6, label="a step")
-    axis.plot(history.step, history.loss.rolling(window, min_periods=1).mean(), label=f"mean of {window} steps")
-    axis.set(xlabel="step", ylabel="residual / mixture energy / dB")
-    axis.legend(frameon=False)
+    """Both parts of the training loss against steps: each step, and the mean of the last `window`."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    parts = {"residual": "residual / mixture energy / dB", "entropy": "cross entropy of the mask / nat"}
+    for axis, (name, title) in zip(axes, parts.items(), strict=True):
+        axis.plot(history.step, history[name], color="0.8", lw=0.6, label="a step")
+        axis.plot(history.step, history[name].rolling(window, min_periods=1).mean(), label=f"mean of {window} steps")
+        axis.set(xlabel="step", ylabel=title)
+    axes[0].legend(frameon=False)
     return figure
 
 

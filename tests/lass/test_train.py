@@ -77,6 +77,17 @@ def test_loss_closed_forms() -> None:
     assert torch.isfinite(train.residual_db(silent, silent, silent)).all()
 
 
+def test_the_best_mask_has_the_lowest_entropy() -> None:
+    energy = torch.rand(2, 5, 8) + 0.1
+    best = torch.rand(2, 5, 8) * 0.8 + 0.1
+    at_best = train.mask_entropy(best.logit(), best * energy, energy)
+    expected = -(best * best.log() + (1 - best) * (1 - best).log())  # of the mask with itself
+    weight = energy**0.3
+    torch.testing.assert_close(at_best, (weight * expected).sum((1, 2)) / weight.sum((1, 2)))
+    for step in (-0.2, 0.2):
+        assert (train.mask_entropy(best.logit() + step, best * energy, energy) > at_best).all()
+
+
 def test_rate_warms_up_and_falls_to_nothing() -> None:
     schedule = LassTrain(steps=100, warmup_steps=10, batch=1, seconds=1.0)
     rates = [train.rate(i, schedule) for i in range(100)]
