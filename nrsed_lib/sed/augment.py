@@ -11,10 +11,11 @@ from torch import Tensor
 from nrsed_lib.sed.detector import Features
 
 MIXUP_ALPHA = 0.2
+MIXUP_PROBABILITY = 0.5
 
 
 def mixup(features: Features, strong: Tensor, weak: Tensor, sizes: list[int]) -> tuple[Features, Tensor, Tensor]:
-    """Mix each clip with another of its group; labels are mixed in the same proportion (soft labels).
+    """Mix half of the clips with another of their group; labels are mixed in the same proportion (soft labels).
 
     Linear amplitudes are mixed, as sounds are; embeddings too. sizes: clips in each group, in order
     (strong, weak, unlabelled), so that a clip is never mixed with one whose labels are not known.
@@ -23,7 +24,8 @@ def mixup(features: Features, strong: Tensor, weak: Tensor, sizes: list[int]) ->
     firsts = torch.tensor([0, *sizes[:-1]]).cumsum(0).tolist()
     other = torch.cat([first + torch.randperm(size) for first, size in zip(firsts, sizes, strict=True)])
     other = other.to(weak.device)
-    share = torch.distributions.Beta(MIXUP_ALPHA, MIXUP_ALPHA).sample((len(other),)).to(weak)
+    share = torch.distributions.Beta(MIXUP_ALPHA, MIXUP_ALPHA).sample((len(other),))
+    share = torch.where(torch.rand(len(other)) < MIXUP_PROBABILITY, share, 1.0).to(weak)
 
     def mix(x: Tensor) -> Tensor:
         return torch.lerp(x.index_select(0, other), x, share.view(-1, *[1] * (x.ndim - 1)))

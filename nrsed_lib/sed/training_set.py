@@ -18,9 +18,9 @@ SPLITS = ("strong", "weak", "unlabelled")
 class TrainingSet:
     """Strong, weak and unlabelled clips, one after the other.
 
-    audio: (nb_clips, nb_samples) int16. strong: (nb_clips, nb_classes, nb_frames), zeros where frame
-    labels are unknown. weak: (nb_clips, nb_classes), zeros for unlabelled clips. label_sets: of each
-    labelled clip. nb: clips in each split.
+    audio: (nb_clips, nb_samples) int16. strong: (nb_clips, nb_classes, nb_frames), of meaning for the
+    strong clips only. weak: (nb_clips, nb_classes), of meaning for the labelled ones. label_sets: of
+    each labelled clip. nb: clips in each split.
     """
 
     audio: Tensor
@@ -32,15 +32,9 @@ class TrainingSet:
     @classmethod
     def load(cls, run: Run, nb_frames: int, device: torch.device) -> TrainingSet:
         splits = [load_split(run, split) for split in SPLITS]
-        strong = torch.cat(
-            [
-                splits[0].strong(nb_frames),
-                *(torch.zeros(len(s), *splits[0].strong(nb_frames).shape[1:]) for s in splits[1:]),
-            ]
-        )
         return cls(
             torch.cat([s.audio for s in splits]).to(device),
-            strong.to(device),
+            torch.cat([s.strong(nb_frames) for s in splits]).to(device),
             torch.cat([s.weak() for s in splits]).to(device),
             [labels for s in splits[:2] for labels in s.label_sets],
             tuple(len(s) for s in splits),  # type: ignore[arg-type]
