@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
+import torch.nn.functional as F
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
@@ -60,19 +61,23 @@ def plot_durations(clips: Clips) -> Figure:
 
 
 def plot_sounds(sources: Collection[Sources], classes: Sequence[str], seconds: float = 5.0, columns: int = 5) -> Figure:
-    """One spectrogram a class, of the first sound in the first of `sources` that has it; 0 dB is its loudest point."""
-    rows = -(-len(classes) // columns)
+    """One spectrogram a class, of the sound of median length in the first of `sources` that has the class.
+
+    0 dB is the loudest point of each sound.
+    """
+    rows, width = -(-len(classes) // columns), 11.5 / columns
     figure, axes = plt.subplots(
-        rows, columns, figsize=(2.2 * columns, 1.55 * rows + 0.5), sharex=True, sharey=True, squeeze=False,
+        rows, columns, figsize=(width * columns, 0.7 * width * rows + 0.5), sharex=True, sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
     for axis, label in zip(axes.flat, classes, strict=False):
         source = next(s for s in sources if label in s.by_label)
-        row = int(source.by_label[label][0])
+        rows_of_label = source.by_label[label]
+        row = int(rows_of_label[source.lengths[rows_of_label].median(0).indices])
         sound = source.waveforms([row])[0, : int(source.lengths[row])][: round(seconds * source.sample_rate)]
         image = _spectrogram(axis, sound, source.sample_rate)
-        axis.set_title(query_text(label), fontsize=8)
-        axis.tick_params(labelsize=7)
+        axis.set_title(query_text(label), fontsize=7)
+        axis.tick_params(labelsize=6)
         axis.set_xlim(0, seconds)
     for axis in axes.flat[len(classes) :]:
         axis.set_axis_off()
@@ -124,8 +129,11 @@ def plot_scenarios(noise: pd.DataFrame) -> Figure:
 
 
 def _spectrogram(axis: plt.Axes, waveform: Tensor, sample_rate: int):
-    """STFT magnitude of 32 ms Hann windows in dB below its loudest point, drawn on `axis`."""
-    magnitude = torch.stft(waveform, 512, 256, window=torch.hann_window(512), return_complex=True).abs()
+    """STFT magnitude of 16 ms Hann windows in dB below its loudest point, drawn on `axis`, 25 columns a second."""
+    size = round(0.016 * sample_rate)
+    window = torch.hann_window(size)
+    magnitude = torch.stft(waveform, size, size // 2, window=window, return_complex=True).abs()
+    magnitude = F.max_pool1d(magnitude[None], 5, ceil_mode=True)[0]  # a click stays visible
     level: NDArray[np.float32] = (20 * (magnitude / magnitude.max()).clamp(min=1e-6).log10()).numpy()
     extent = (0.0, len(waveform) / sample_rate, 0.0, sample_rate / 2000)
     return axis.imshow(

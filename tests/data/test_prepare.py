@@ -1,10 +1,12 @@
 """Stage 01 as a whole, on the smoke profile."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
 import torch
+from make_manifest import MANIFEST, manifest
 
 from nrsed_lib.data import prepare as stage
 from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr
@@ -21,6 +23,11 @@ def test_every_split_is_there_with_the_sizes_of_the_profile(smoke_data):
         assert clips.audio.any(1).all()
     assert load_test_noise(smoke_data).shape == (data.nb_test, data.nb_samples)
     assert set(load_noise_events(smoke_data).filename) == set(load_split(smoke_data, "test").names)
+
+
+def test_the_bytes_are_those_on_record(smoke_data):
+    """Same seed, same bytes, on every machine. A change that is meant to change them runs make_manifest.py."""
+    assert manifest(smoke_data.folder) == json.loads(MANIFEST.read_text())
 
 
 def test_splits_share_no_draw_and_no_sound(smoke_data):
