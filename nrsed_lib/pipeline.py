@@ -170,15 +170,15 @@ def run_all(
     if dry_run:
         print("\n".join(f"{executed(profile, s, seed).stem}: {state(profile, s, seed)}" for s, seed in jobs(profile)))
         return
+    if not waiting and (only or index_page(profile).exists()):
+        print(f"{profile.name}: nothing to do, everything is up to date")
+        return
     try:
         with FileLock(base / "run.lock", timeout=0):
             began = time.monotonic()
             peak = _supervised(line)
     except Timeout:
         raise PipelineError(f"another run is writing to {_short(base)}; wait for it or stop it") from None
-    if not waiting:
-        print(f"{profile.name}: nothing to do, everything is up to date")
-        return
     write_json(results_root() / profile.name / "run.json", provenance(profile, command, time.monotonic() - began, peak))
 
 
@@ -197,6 +197,11 @@ def _supervised(line: list[str]) -> int:
     if process.returncode:
         raise PipelineError("a notebook did not finish (see above); the same command resumes there")
     return peak
+
+
+def index_page(profile: Profile) -> Path:
+    """The report's first page, which is written last."""
+    return results_root() / profile.name / "report" / "index.html"
 
 
 def state(profile: Profile, stage: str, seed: int) -> str:

@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from nrsed_lib.pipeline import NOTEBOOKS, executed, jobs
+from nrsed_lib.pipeline import NOTEBOOKS, executed, index_page, jobs
 from nrsed_lib.profile import Profile
 from nrsed_lib.store import STAGES, atomic, results_root
 
 STYLE = """body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1rem;color:#222}
 table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}img{max-width:100%}a{color:#0b57a4}"""
-
-
-def index_page(profile: Profile) -> Path:
-    return results_root() / profile.name / "report" / "index.html"
 
 
 def write_report(profile: Profile) -> Path:

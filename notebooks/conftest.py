@@ -1,0 +1,7 @@
+"""nbval runs the notebooks in the smoke profile, in a folder of its own, in the order of their numbers."""
+
+import os
+import tempfile
+
+os.environ["NRSED_PROFILE"] = "smoke"
+os.environ["NRSED_RESULTS"] = tempfile.mkdtemp(prefix="nrsed-notebooks-")
