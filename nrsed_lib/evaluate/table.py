@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-from nrsed_lib.evaluate.bootstrap import interval
-from nrsed_lib.evaluate.measure import Measured
+from nrsed_lib.evaluate.bootstrap import Array, interval
+from nrsed_lib.evaluate.measure import Cell, Measured
 from nrsed_lib.evaluate.psds import SCENARIOS
 from nrsed_lib.evaluate.published import paper_table
 
@@ -34,6 +35,30 @@ def table1(measured: Measured, about: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows).merge(
         paper[["system", "condition", *(f"paper_{name}" for name in SCENARIOS)]], how="left", on=["system", "condition"]
     )
+
+
+def recall_table(
+    recall: Mapping[Cell, Array], about: Mapping[str, str], seeds: list[int], nb_clips: int
+) -> pd.DataFrame:
+    """A row for each system, condition and seed: the numbers behind Fig. 2.
+
+    recall: (nb_seeds, 1 + nb_draws) by (condition, system). Columns: system, about, condition,
+    recall, recall_low, recall_high (95 % bootstrap interval over clips), nb_clips, seed.
+    """
+    rows = []
+    for (condition, system), draws in recall.items():
+        low, high = np.clip(interval(draws), 0, 1)
+        for i, seed in enumerate(seeds):
+            row = {"system": system, "about": about[system], "condition": condition, "recall": draws[i, 0]}
+            rows.append(row | {"recall_low": low[i], "recall_high": high[i], "nb_clips": nb_clips, "seed": seed})
+    return pd.DataFrame(rows)
+
+
+def over_seeds(table: pd.DataFrame, value: str) -> pd.DataFrame:
+    """System by condition: the mean of `value` over seeds, "± standard deviation" when there are several."""
+    groups = table.groupby(["system", "about", "condition"], sort=False)[value]
+    cells = groups.agg(lambda v: f"{v.mean():.3f}" + (f" ± {v.std():.3f}" if len(v) > 1 else ""))
+    return cells.unstack("condition")[table.condition.unique()]  # noqa: PD010 (a row twice is an error)
 
 
 def totals(table: pd.DataFrame, by: str = "seed") -> pd.DataFrame:
