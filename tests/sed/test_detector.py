@@ -44,7 +44,8 @@ def test_scale_is_decibels_between_a_clips_own_extremes() -> None:
     # 0, -20, -40 dB, and silence at the limit of -50 dB
     expected = torch.tensor([[[1.0, 0.6], [0.2, 0.0]], [[0.0, 0.0], [0.0, 0.0]]])
     torch.testing.assert_close(scale(mels), expected)
-    torch.testing.assert_close(scale(mels[:1] * 3), scale(mels[:1]), atol=0.11, rtol=0)  # only the floor moves
+    loud = mels[:1] + 0.01  # all above the floor: the gain of a recording does not matter
+    torch.testing.assert_close(scale(3 * loud), scale(loud))
 
 
 @pytest.mark.parametrize("frames", [1, 3, 7])

@@ -60,11 +60,11 @@ def test_teacher_is_the_closed_form_average() -> None:
             value.fill_(step + 1.0)
         mean_teacher.update_teacher(teacher, student, step, ema=0.9)
         if step == 8:
-            expected = float(teacher.weight)
+            expected = teacher.weight.item()
             assert expected == pytest.approx(5)  # the mean of 1 … 9: 1 - 1 / 9 < 0.9
     weights = [0.9 ** (59 - s) * 0.1 for s in range(9, 60)]
     expected = 0.9**51 * 5 + sum(w * (s + 1) for w, s in zip(weights, range(9, 60), strict=True))
-    assert float(teacher.weight) == pytest.approx(expected, rel=1e-5)
+    assert teacher.weight.item() == pytest.approx(expected, rel=1e-5)
     assert float(teacher.running_mean) == pytest.approx(expected, rel=1e-5)
 
 
