@@ -42,10 +42,26 @@ def describe(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataF
 
 @torch.inference_mode()
 def gflops(separator: Separator, nb_samples: int) -> float:
-    """Billions of operations (a multiply-add is two) for one query on nb_samples; recurrences and STFT not counted."""
-    parameter = next(separator.parameters())
-    features = separator.analyse(torch.zeros(1, nb_samples, device=parameter.device))[1]
-    condition = torch.zeros(1, separator.net.film.condition_size, device=parameter.device)
+    """Billions of operations (a multiply-add is two) for one query on nb_samples.
+
+    STFT and recurrences are not counted. A separator on the device "meta" is counted without being run.
+    """
+    film = separator.net.film
+    device = next(film.parameters()).device
+    features = torch.zeros(1, 1 + nb_samples // separator.stft.hop, separator.bands.nb_features, device=device)
     with FlopCounterMode(display=False) as counter:
-        separator.logits(features, condition)
+        separator.net(features, torch.zeros(1, film.condition_size, device=device))
     return counter.get_total_flops() / 1e9
+
+
+def compare(settings: dict[str, Lass], sample_rate: int) -> pd.DataFrame:
+    """One row a network: millions of parameters (queries' encoder apart), and GFLOP for one query on ten seconds."""
+    rows = []
+    for name, lass in settings.items():
+        with torch.device("meta"):
+            separator = Separator(lass, text=torch.nn.Identity()).eval()
+        parameters = sum(p.numel() for p in separator.net.parameters())
+        rows.append(
+            {"network": name, "parameters / M": parameters / 1e6, "GFLOP for 10 s": gflops(separator, 10 * sample_rate)}
+        )
+    return pd.DataFrame(rows).round(2)
