@@ -95,16 +95,17 @@ def _changes(deltas: dict, clips: Labelled, label: str) -> Changes:
 
 def _psds(changes: list[Changes], counts: Array, clips: Labelled, alpha_ct: float, alpha_st: float) -> Array:
     """Area under the ROC of each draw, (nb_draws,); counts (nb_draws, nb_clips)."""
+    # Sums by einsum, not BLAS: these products are small, and threads that wait for each other are not.
     nb_events, event_seconds = _events(clips)  # (nb_clips, nb_classes)
-    seconds = counts @ np.array([clips.durations[name] for name in clips.names])  # (D,)
-    per_event = 1 / np.maximum(counts @ nb_events, 1)  # (D, C)
-    per_event_second = 1 / np.maximum(counts @ event_seconds, 1e-12)  # (D, C)
+    seconds = (counts * [clips.durations[name] for name in clips.names]).sum(1)  # (D,)
+    per_event = 1 / np.maximum(np.einsum("dn,nc->dc", counts, nb_events), 1)
+    per_event_second = 1 / np.maximum(np.einsum("dn,nc->dc", counts, event_seconds), 1e-12)
     nb_others = max(len(changes) - 1, 1)
 
     rates, ratios, labels = [], [], []
     for c, change in enumerate(changes):
         drawn = counts[:, change.clip]  # (D, nb_changes)
-        crossed = np.einsum("dc,lc->dl", per_event_second, change.ct) / nb_others  # (not BLAS: its threads cost more)
+        crossed = np.einsum("dc,lc->dl", per_event_second, change.ct) / nb_others
         false = change.fp / seconds[:, None] + alpha_ct * crossed
         rate = 3600 * np.cumsum(drawn * false, axis=1)[:, change.last]  # effective false positives an hour
         ratio = np.cumsum(drawn * change.tp, axis=1)[:, change.last] * per_event[:, c, None]

@@ -222,4 +222,4 @@ def _seeds(number: int) -> str:
 
 def _conditions(axis: Axes, conditions: Sequence[str]) -> None:
     axis.set_xticks(range(len(conditions)), [c.replace("dB", " dB") for c in conditions])
-    axis.set_xlabel("condition: clean, or SNR")
+    axis.set(xlabel="condition: clean, or SNR", xlim=(-0.5, len(conditions) - 0.5))
