@@ -149,9 +149,11 @@ class ResUNet(nn.Module):
                 nn.init.xavier_uniform_(layer.weight)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-        for layer in self.film.children():  # a condition has length 1: its shifts start as large as what they shift
-            nn.init.normal_(layer.weight, std=0.7)
-            nn.init.zeros_(layer.bias)
+        for name, parameter in self.film.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            else:  # a condition has length 1: its shifts start about as large as what they shift
+                nn.init.normal_(parameter, std=0.7)
 
     def forward(self, features: Tensor, conditions: Tensor) -> Tensor:
         """(B, nb_frames, nb_features), (B, condition_size) -> logits (B, nb_masks, nb_frames, nb_features)."""
