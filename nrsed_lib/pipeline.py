@@ -160,8 +160,11 @@ def run_all(
         "--rerun-triggers",
         "params",
         "--keep-going",
-        "--quiet",
-        "all",
+        "--quiet",  # but for errors
+        "host",
+        "progress",
+        "reason",
+        "rules",
         *(["--dry-run"] if dry_run else []),
         "--config",
         *(f"{k}={v}" for k, v in config.items()),

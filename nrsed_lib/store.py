@@ -159,6 +159,7 @@ def stage_key(stage: str, profile: Profile, seed: int) -> str:
     )
 
 
+@functools.cache
 def code_of(notebook: Path) -> list[str]:
     """The library files a notebook runs, by following its imports; paths relative to the root."""
     cells = json.loads(notebook.read_text())["cells"]
