@@ -206,7 +206,8 @@ def recall_and_psds(cells: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(6.4, 4.4), constrained_layout=True)
     markers = dict(zip(cells.condition.unique(), "os^vDP*X", strict=False))
     for condition, rows in cells.groupby("condition", sort=False):
-        axis.plot(rows.recall, rows.total, color="0.8", lw=0.8, zorder=0)
+        line = rows.sort_values("recall")
+        axis.plot(line.recall, line.total, color="0.8", lw=0.8, zorder=0)
         for system, recall, total in zip(rows.system, rows.recall, rows.total, strict=True):
             axis.plot(recall, total, markers[condition], color=_colour(system), ms=7)
     handles = [plt.Line2D([], [], ls="", marker=m, color="0.4", label=c) for c, m in markers.items()]
