@@ -34,8 +34,10 @@ def fetch(url: str, sha256: str) -> Path:
     """
     mirror = os.environ.get("NRSED_MIRROR")
     name = unquote(urlparse(url).path).lstrip("/")
+    cache = Path(os.environ.get("NRSED_CACHE", ROOT / "cache"))
+    (cache / name).parent.mkdir(parents=True, exist_ok=True)  # pooch's own way fails when two threads do it at once
     store = pooch.create(
-        path=os.environ.get("NRSED_CACHE", ROOT / "cache"),
+        path=cache,
         base_url="",
         registry={name: f"sha256:{sha256}"},
         urls={name: url},
