@@ -105,6 +105,7 @@ class Crnn(Section):
     nb_rnn_cells: PositiveInt = 128
     nb_rnn_layers: PositiveInt = 2
     dropout: Probability = 0.5
+    clip_pooling: Literal["attention", "linear"] = "attention"  # how frames become a clip's probability
 
     @model_validator(mode="after")
     def _coherent(self) -> Crnn:

@@ -62,6 +62,10 @@ class CRNN(nn.Module):
 
     embedding_size: channels of the frame embeddings; 0: none are used.
     projection: embeddings are first reduced to so many channels; None: taken as they are, as published.
+    clip_pooling: what weighs the frames of a class. "attention" is learned, a softmax over classes, as
+    published: in frames without an event it must still prefer some class, and until long training has
+    taught it otherwise that class's clip probability is drowned in silence. "linear" weighs frames by
+    their own probability (linear softmax, Wang et al. 2019) and needs no learning.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class CRNN(nn.Module):
         nb_rnn_cells: int = 128,
         nb_rnn_layers: int = 2,
         dropout: float = 0.5,
+        clip_pooling: str = "attention",
         embedding_size: int = 0,
         projection: int | None = None,
     ) -> None:
@@ -79,13 +84,16 @@ class CRNN(nn.Module):
         nb_features = nb_filters[-1]
         self.cnn = Convolutions(nb_filters, pooling, dropout)
         if embedding_size and projection:
+            # Whole channels are dropped: few recordings are soon told apart by single ones.
+            self.drop_channels = nn.Dropout1d(dropout)
             self.project = nn.Linear(embedding_size, projection)
         if embedding_size:
             self.cat_tf = nn.Linear(nb_features + (projection or embedding_size), nb_features)
         self.rnn = Recurrence(nb_features, nb_rnn_cells, nb_rnn_layers)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(2 * nb_rnn_cells, nb_classes)
-        self.dense_softmax = nn.Linear(2 * nb_rnn_cells, nb_classes)
+        if clip_pooling == "attention":
+            self.dense_softmax = nn.Linear(2 * nb_rnn_cells, nb_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster on a CPU
 
     def forward(self, mels: Tensor, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -100,13 +108,18 @@ class CRNN(nn.Module):
             x = self.cat_tf(self.dropout(torch.cat((x, self._align(embeddings, x.shape[1])), -1)))
         x = self.dropout(self.rnn(x))  # (B, T, 2H)
         strong = torch.sigmoid(self.dense(x))  # (B, T, K)
-        attention = torch.softmax(self.dense_softmax(x), -1).clamp(1e-7, 1)  # over classes: which class has the frame
+        attention = self._attention(x, strong)
         weak = (strong * attention).sum(1) / attention.sum(1)  # (B, K)
         return strong.transpose(1, 2), weak
 
+    def _attention(self, x: Tensor, strong: Tensor) -> Tensor:  # (B, T, 2H), (B, T, K) -> (B, T, K)
+        if hasattr(self, "dense_softmax"):
+            return torch.softmax(self.dense_softmax(x), -1).clamp(1e-7, 1)  # over classes
+        return strong  # linear softmax
+
     def _align(self, embeddings: Tensor, nb_frames: int) -> Tensor:  # (B, E, T_e) -> (B, T, E')
         if hasattr(self, "project"):  # before the interpolation: the coarse frames are fewer
-            embeddings = self.project(embeddings.transpose(1, 2)).transpose(1, 2)
+            embeddings = self.project(self.drop_channels(embeddings).transpose(1, 2)).transpose(1, 2)
         if embeddings.shape[-1] >= nb_frames:
             return F.adaptive_avg_pool1d(embeddings, nb_frames).transpose(1, 2)
         return F.interpolate(embeddings, nb_frames, mode="linear", align_corners=False).transpose(1, 2)
