@@ -124,9 +124,10 @@ def training_step(profile: Profile, folder: Path, steps: int = 24) -> dict[str, 
     )
     bank = NoiseBank.of(sources, data.noise_classes, device())
     third = nb // 3
+    no_labels: list[frozenset[str]] = [frozenset[str]()] * 2 * third
     clips = TrainingSet(
         audio.to(device()), torch.zeros(nb, len(data.classes), detector.nb_frames, device=device()),
-        torch.zeros(nb, len(data.classes), device=device()), [frozenset()] * 2 * third, (third, third, third),
+        torch.zeros(nb, len(data.classes), device=device()), no_labels, (third, third, third),
     )  # fmt: skip
     allowed = bank.allowed([data.noise_classes] * nb)
     ear = NoisyEar(clips, bank, allowed, RECIPES["no_curriculum"], schedule)
@@ -146,8 +147,8 @@ def training_step(profile: Profile, folder: Path, steps: int = 24) -> dict[str, 
             low, high = snr_range(schedule, ear.recipe, step) or (0.0, 0.0)
             snr = low + (high - low) * torch.rand(1, device=device())
             rows.append(detector.features(mix_at_snr(clean, track, snr)[0]))
-        embeddings = None if rows[0].embeddings is None else torch.cat([r.embeddings for r in rows])
-        return Features(torch.cat([r.mels for r in rows]), embeddings)
+        embeddings = [r.embeddings for r in rows if r.embeddings is not None]
+        return Features(torch.cat([r.mels for r in rows]), torch.cat(embeddings) if embeddings else None)
 
     began: list[float] = []
 

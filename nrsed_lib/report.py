@@ -75,7 +75,7 @@ def table1(profile: Profile) -> pd.DataFrame:
     """PSDS1 / PSDS2 by system and condition, the mean over seeds."""
     table = pd.read_csv(results_root() / profile.name / "table1.csv", dtype={"system": str})
     mean = table.pivot_table(index="system", columns="condition", values=["psds1", "psds2"])
-    text = mean["psds1"].map("{:.3f}".format) + " / " + mean["psds2"].map("{:.3f}".format)
+    text = pd.DataFrame(mean["psds1"]).map("{:.3f}".format) + " / " + pd.DataFrame(mean["psds2"]).map("{:.3f}".format)
     return text.reindex(index=table["system"].unique(), columns=list(profile.data.conditions))
 
 

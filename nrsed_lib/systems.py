@@ -129,6 +129,7 @@ def score_mixtures(
         seconds["separate"] += _now() - start
         detected = _detect(detectors, remixes, batch)
         for model, queries in wanted:
+            assert queries is not None  # no remix without a query source
             frames.setdefault((model, queries), []).append(detected[model][0][which[sources.index(queries)]])
         for name, scores in predictions.items():
             clip_scores.setdefault(name, []).append(scores)

@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib import mlab
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.signal import spectrogram
 from torch import Tensor
 
 from nrsed_lib.systems import Followed
@@ -82,7 +82,7 @@ def costs(table: pd.DataFrame) -> Figure:
 
 
 def _spectrum_db(wave: Tensor, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    power, freqs, times = mlab.specgram(wave.numpy(), NFFT=512, Fs=sample_rate, noverlap=256)
+    freqs, times, power = spectrogram(wave.numpy(), sample_rate, nperseg=512, noverlap=256)
     return 10 * np.log10(power + 1e-12), times, freqs
 
 
