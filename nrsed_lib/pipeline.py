@@ -19,10 +19,21 @@ from filelock import FileLock, Timeout
 
 from nrsed_lib.facts import commit, machine, memory_mb, watched
 from nrsed_lib.profile import Profile, ProfileError
-from nrsed_lib.store import ROOT, STAGES, atomic, digest, file_digest, results_root, stage_folder, stage_key, write_json
+from nrsed_lib.store import (
+    NOT_IN_KEY,
+    ROOT,
+    STAGES,
+    atomic,
+    code_of,
+    digest,
+    file_digest,
+    results_root,
+    stage_folder,
+    stage_key,
+    write_json,
+)
 
 NOTEBOOKS = ROOT / "notebooks"
-LIBRARY = ROOT / "nrsed_lib"
 
 
 class PipelineError(RuntimeError):
@@ -50,7 +61,7 @@ def executed(profile: Profile, stage: str, seed: int) -> Path:
 def job_key(profile: Profile, stage: str, seed: int) -> str:
     """What a notebook's execution depends on: its artefacts' key, its own cells, and how it draws."""
     cells = json.loads((NOTEBOOKS / f"{STAGES[stage].notebook}.ipynb").read_text())["cells"]
-    drawing = sorted(str(p.relative_to(ROOT)) for p in (LIBRARY / "plots").glob("*.py"))
+    drawing = code_of(NOTEBOOKS / f"{STAGES[stage].notebook}.ipynb", frozenset(NOT_IN_KEY - {"plots"}))
     upstream = [
         stage_key(need, profile, s)
         for need in STAGES[stage].needs
@@ -142,7 +153,8 @@ def run_all(
     for stage in only or []:
         if stage not in STAGES:
             raise ProfileError(f"--only {stage}: use {', '.join(STAGES)}")
-    targets = [str(executed(profile, s, seed)) for s, seed in jobs(profile) if s in (only or [])] or ["all"]
+    chosen = [executed(profile, s, seed) for s, seed in jobs(profile) if s in (only or [])]
+    targets = [os.path.relpath(path, base) for path in chosen] or ["all"]
     config = {"profile": profile_name, "overrides": json.dumps(dict(overrides)), "python": sys.executable}
     line = [
         sys.executable,
@@ -157,6 +169,7 @@ def run_all(
         str(cores or os.cpu_count() or 1),
         "--nolock",
         "--rerun-incomplete",
+        "--target-files-omit-workdir-adjustment",
         "--rerun-triggers",
         "params",
         "--keep-going",

@@ -160,15 +160,15 @@ def stage_key(stage: str, profile: Profile, seed: int) -> str:
 
 
 @functools.cache
-def code_of(notebook: Path) -> list[str]:
-    """The library files a notebook runs, by following its imports; paths relative to the root."""
+def code_of(notebook: Path, skip: frozenset[str] = frozenset(NOT_IN_KEY)) -> list[str]:
+    """The library files a notebook runs, by following its imports, but for those in `skip`; from the root."""
     cells = json.loads(notebook.read_text())["cells"]
     lines = "".join("".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "code").splitlines()
     code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
     todo, seen = set(_imports(code)), set()
     while todo:
         module = todo.pop()
-        if module not in seen and module.partition(".")[2].split(".")[0] not in NOT_IN_KEY | {""}:
+        if module not in seen and module.partition(".")[2].split(".")[0] not in skip | {""}:
             seen.add(module)
             file = _module_file(module)
             package = module if file.name == "__init__.py" else module.rpartition(".")[0]
