@@ -91,6 +91,18 @@ def test_a_mirror_stands_in_for_the_network(cache, tmp_path, monkeypatch):
         fetch("https://nowhere.invalid/x/d.wav", SHA256)
 
 
+def test_many_files_of_one_folder_come_into_an_empty_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "mirror" / "deep" / "down"
+    folder.mkdir(parents=True)
+    for i in range(32):
+        (folder / f"{i}.wav").write_bytes(BODY)
+    monkeypatch.setenv("NRSED_MIRROR", str(tmp_path / "mirror"))
+    for attempt in range(5):
+        monkeypatch.setenv("NRSED_CACHE", str(tmp_path / f"cache{attempt}"))
+        paths = fetch_all([(f"http://nowhere.invalid/deep/down/{i}.wav", SHA256) for i in range(32)], nb_threads=16)
+        assert all(path.read_bytes() == BODY for path in paths)
+
+
 def test_many_come_in_order_and_stop_at_the_first_failure(server, tmp_path):
     url, asked = server
     for i in range(20):
