@@ -110,6 +110,7 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
                 stdout_file=stream,
                 stderr_file=stream,
                 log_output=False,
+                coalesce_streams=True,  # of a progress bar the last state, as a terminal shows it
             )
         except PapermillExecutionError as error:
             failed = work(profile) / "logs" / f"{target.stem}.failed.ipynb"
@@ -119,19 +120,14 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
                 f"  the notebook up to there: {_short(failed)}\n"
                 f"  mend it and run the same command again: what was computed is kept"
             ) from None
-        _finish(temporary, {"key": job_key(profile, stage, seed), "commit": commit()})
+        _note(temporary, {"key": job_key(profile, stage, seed), "commit": commit()})
     return target
 
 
-def _finish(notebook: Path, about: Mapping[str, str]) -> None:
-    """Note what made the notebook; of a progress bar keep the last state only, as a terminal would."""
+def _note(notebook: Path, about: Mapping[str, str]) -> None:
+    """Keep in the notebook what made it."""
     content = json.loads(notebook.read_text())
     content["metadata"]["nrsed"] = dict(about)
-    for cell in content["cells"]:
-        for output in cell.get("outputs", []):
-            if output.get("output_type") == "stream":
-                text = "".join(output["text"])
-                output["text"] = re.sub(r"[^\n]*\r(?!\n)", "", text)
     notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
