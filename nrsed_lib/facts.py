@@ -46,11 +46,12 @@ def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
                 "seconds": round(before["seconds"] + time.monotonic() - began, 1),
                 "peak_mb": peak,
                 "finished": finished,
+                "commit": made_on,
                 "began": stamp,
             },
         )
 
-    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="seconds")
 
     def watch() -> None:
         nonlocal peak

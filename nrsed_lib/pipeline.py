@@ -191,7 +191,15 @@ def run_all(
             peak = _supervised(line)
     except Timeout:
         raise PipelineError(f"another run is writing to {_short(base)}; wait for it or stop it") from None
-    write_json(results_root() / profile.name / "run.json", provenance(profile, command, time.monotonic() - began, peak))
+    run = {
+        "command": command,
+        "commit": commit(),
+        "wall_seconds": round(time.monotonic() - began, 1),
+        "peak_mb": peak,
+        "ran": [executed(profile, *job).stem for job in waiting],
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(results_root() / profile.name / "run.json", provenance(profile, run))
 
 
 def _supervised(line: list[str]) -> int:
@@ -245,27 +253,26 @@ def status(profile: Profile) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def provenance(profile: Profile, command: str, seconds: float, peak_mb: int) -> dict[str, Any]:
+def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
     """run.json: what made the tables of results/<profile>.
 
-    seconds and peak_mb: of this command alone, whatever an earlier one had left to it; each stage's
-    own seconds are those of making its artefacts.
+    `runs` are the commands that had something to do, each with its own wall-clock seconds and peak
+    memory; `stages` what making each notebook's artefacts took, and on which commit, whenever that was.
     """
     stages = {}
     for stage, seed in jobs(profile):
         facts = stage_folder(profile, stage, seed) / "facts.json"
         if facts.exists():
             stages[executed(profile, stage, seed).stem] = json.loads(facts.read_text())
+    file = results_root() / profile.name / "run.json"
+    earlier = json.loads(file.read_text())["runs"] if file.exists() else []
     return {
-        "command": command,
-        "commit": commit(),
+        "profile": profile.name,
         "seeds": profile.seeds,
-        "wall_seconds": round(seconds, 1),
-        "stage_seconds": round(sum(s["seconds"] for s in stages.values()), 1),
-        "peak_mb": peak_mb,
-        "stages": stages,
         "machine": machine(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stage_seconds": round(sum(s["seconds"] for s in stages.values()), 1),
+        "stages": stages,
+        "runs": [*earlier, dict(run)],
     }
 
 

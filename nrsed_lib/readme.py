@@ -51,11 +51,11 @@ def _readme_results(name: str) -> str:
             cells.append(f"{row.psds1:.3f} / {row.psds2:.3f}{paper}")
         lines.append(f"| #{system} | " + " | ".join(cells) + " |")
     seeds, nb_clips = made["seeds"], int(table["nb_clips"].iloc[0])
-    machine = made["machine"]
+    machine, run = made["machine"], _main_run(made)
     return (
         f"**Profile `{name}`**: PSDS1 / PSDS2, mean over training seed{'s' if len(seeds) > 1 else ''} "
         f"{', '.join(map(str, seeds))}; {nb_clips} test clips in each condition; small print: the paper's numbers, "
-        f"on DESED and WildDESED with far larger networks. Made by `{made['command']}` at commit {made['commit']} on "
+        f"on DESED and WildDESED with far larger networks. Made by `{run['command']}` at commit {run['commit']} on "
         f"{machine['cores']} cores of an {machine['cpu']} ([run.json](results/{name}/run.json), "
         f"[intervals and seeds](results/{name}/table1.csv), [ledger of claims](results/{name}/claims.csv)).\n\n"
         + "\n".join(lines)
@@ -68,12 +68,18 @@ def _readme_costs() -> str:
     rows = []
     for file in sorted(results_root().glob("*/run.json")):
         made = json.loads(file.read_text())
-        wall, stages = made["wall_seconds"] / 60, made["stage_seconds"] / 60
-        peak = made["peak_mb"] / 1024
+        run = _main_run(made)
+        wall, stages, peak = run["wall_seconds"] / 60, made["stage_seconds"] / 60, run["peak_mb"] / 1024
         rows.append(
-            f"| `{made['command']}` | {len(made['seeds'])} | {wall:.1f} min | {stages:.1f} min | {peak:.1f} GB |"
+            f"| `{run['command']}` | {len(run['ran'])} of {len(made['stages'])} | {wall:.1f} min | {stages:.1f} min "
+            f"| {peak:.1f} GB |"
         )
     return (
-        "| command | seeds | wall clock of the last run | all stages, one after another | peak memory |\n"
+        "| command | notebooks it ran | wall clock | all notebooks, one after another | peak memory |\n"
         "|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
     )
+
+
+def _main_run(made: dict) -> dict:
+    """Of the commands that made the results, the one that ran most notebooks."""
+    return max(made["runs"], key=lambda run: len(run["ran"]))

@@ -82,10 +82,13 @@ def test_tables_have_every_system_and_condition(here):
 
 def test_run_json_says_what_ran_and_where(here):
     made = json.loads((here / "smoke" / "run.json").read_text())
-    assert made["command"].startswith("nrsed run")
     assert set(made["stages"]) == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
-    assert made["stage_seconds"] > 0 and 100 < made["peak_mb"] < 4096
+    assert all(facts["finished"] and facts["commit"] for facts in made["stages"].values())
     assert made["machine"]["cores"] == os.cpu_count()
+    (run,) = made["runs"]  # the killed one never got to say
+    assert run["command"].startswith("nrsed run")
+    assert "01_data_preparation" not in run["ran"] and "07_ablations" in run["ran"]
+    assert made["stage_seconds"] > 0 and run["wall_seconds"] > 0 and 100 < run["peak_mb"] < 4096
 
 
 def test_the_report_reads_without_python(here):
