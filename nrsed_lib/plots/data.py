@@ -68,7 +68,7 @@ def plot_sounds(sources: Collection[Sources], classes: Sequence[str], seconds: f
     rows, width = -(-len(classes) // columns), 11.5 / columns
     figure, axes = plt.subplots(
         rows, columns, figsize=(width * columns, 0.7 * width * rows + 0.5), sharex=True, sharey=True, squeeze=False,
-        layout="constrained",
+        layout="constrained", dpi=72,
     )  # fmt: skip
     for axis, label in zip(axes.flat, classes, strict=False):
         source = next(s for s in sources if label in s.by_label)
