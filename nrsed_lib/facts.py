@@ -77,12 +77,13 @@ def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
 
 
 def memory_mb() -> int:
-    """Resident memory of this process and all it started, in MB (pages they share count for each)."""
+    """Memory of this process and all it started, in MB; a page that several share counts once (Linux)."""
     total = 0
     me = psutil.Process()
     for process in [me, *me.children(recursive=True)]:
         with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
+            memory = process.memory_full_info() if psutil.LINUX else process.memory_info()
+            total += getattr(memory, "pss", memory.rss)
     return total // 2**20
 
 

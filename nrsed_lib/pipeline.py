@@ -149,8 +149,9 @@ def run_all(
     for stage in only or []:
         if stage not in STAGES:
             raise ProfileError(f"--only {stage}: use {', '.join(STAGES)}")
-    chosen = [executed(profile, s, seed) for s, seed in jobs(profile) if s in (only or [])]
-    targets = [os.path.relpath(path, base) for path in chosen] or ["all"]
+    chosen = [(s, seed) for s, seed in jobs(profile) if not only or s in only]
+    # named one by one: Snakemake does not miss a notebook that is only on the way to a finished report
+    targets = [os.path.relpath(executed(profile, *job), base) for job in chosen] + ([] if only else ["all"])
     config = {"profile": profile_name, "overrides": json.dumps(dict(overrides)), "python": sys.executable}
     line = [
         sys.executable,
@@ -178,7 +179,7 @@ def run_all(
         "--config",
         *(f"{k}={v}" for k, v in config.items()),
     ]
-    waiting = [(s, seed) for s, seed in jobs(profile) if (not only or s in only) and state(profile, s, seed) != "done"]
+    waiting = [job for job in chosen if state(profile, *job) != "done"]
     if dry_run:
         print("\n".join(f"{executed(profile, s, seed).stem}: {state(profile, s, seed)}" for s, seed in jobs(profile)))
         return

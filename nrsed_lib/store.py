@@ -19,12 +19,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from torch import Tensor
 
 from nrsed_lib.profile import Profile, load_profile
+
+if TYPE_CHECKING:
+    from torch import Tensor  # a run is driven without loading torch
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
