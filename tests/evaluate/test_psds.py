@@ -91,5 +91,5 @@ def test_published_psds_of_the_dcase_2021_baseline(shared):
     ours = psds(scores, Labels(names, classes, nb_frames * frame, durations.to_dict(), truth))
     assert len(names) == 1168
     assert ours["psds1"] == pytest.approx(0.334, abs=5e-4)  # the three digits that were published
-    # Here it is 0.5281. The published number came from another program; why the two differ was not established.
+    # Here it is 0.5281; why it differs from the published number was not established.
     assert ours["psds2"] == pytest.approx(0.533, abs=6e-3)
