@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 # as nrsed run sets them
 SET    ?=
 CORES  ?=
-OPTIONS = $(if $(CORES),--cores $(CORES)) $(foreach s,$(SET),--set $(s))
+EXECUTOR ?=
+DEVICES ?=
+OPTIONS = $(if $(CORES),--cores $(CORES)) $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(DEVICES),--devices $(DEVICES)) \
+          $(foreach s,$(SET),--set $(s))
 
 .DEFAULT_GOAL := help
-.PHONY: help reproduce open paper test lab bench lock lint clean
+.PHONY: help reproduce open studies paper test lab bench lock lint clean
 
 help:        ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -18,6 +22,14 @@ reproduce: $(READY) ## the whole method on soundscapes made here, in minutes (pr
 
 open: $(READY) ## the same on real recordings, downloaded (or from NRSED_MIRROR); e.g. make open SET=seed=3
 	@$(BIN)/nrsed run --profile open $(OPTIONS)
+
+studies: $(READY) ## the separation studies on real recordings, after make open (notebooks 09 to 12)
+	@$(BIN)/nrsed run --profile open $(foreach n,09 10 11 12,--only $(n)) $(OPTIONS)
+	@$(BIN)/nrsed report --profile open
+
+paper: $(READY) ## check all that the paper's own scale needs, print the plan, and run it if nothing is missing
+	@$(BIN)/nrsed plan --profile paper $(foreach s,$(SET),--set $(s))
+	@$(BIN)/nrsed run --profile paper $(OPTIONS)
 
 test: $(READY) ## install and run every test, notebooks included
 	@$(BIN)/ruff check nrsed_lib tests
@@ -29,7 +41,9 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 bench: $(READY) ## measure our ways beside the published ones (results/bench/)
-	@$(BIN)/python -m nrsed_lib.bench
+	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.bench
+	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.full_size
+	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.precision --profile open --if-there
 
 lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
