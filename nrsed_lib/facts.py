@@ -19,12 +19,14 @@ import psutil
 
 from nrsed_lib.store import ROOT, write_json
 
+MEMORY_EVERY_S = 3  # reading which pages are shared costs the jobs time; their peaks last longer
+
 
 @contextlib.contextmanager
-def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
-    """Print a sign of life every 15 s; keep seconds and peak memory in the stage's facts.json."""
+def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Iterator[None]:
+    """Print a sign of life every 15 s; keep seconds and peak memory in `file` in the stage's folder."""
     stop, began = threading.Event(), time.monotonic()
-    facts_file = folder / "facts.json"
+    facts_file = folder / file
     peak = 0
 
     def facts() -> dict[str, Any]:
@@ -43,7 +45,7 @@ def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
         write_json(
             facts_file,
             {
-                "seconds": round(before["seconds"] + time.monotonic() - began, 1),
+                "seconds": round(before["seconds"] + time.monotonic() - began, 3),  # a small training takes little
                 "peak_mb": peak,
                 "finished": finished,
                 "commit": made_on,
@@ -51,17 +53,18 @@ def watched(name: str, log: Path, folder: Path) -> Iterator[None]:
             },
         )
 
-    made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="seconds")
+    # to the microsecond: it tells executions apart, and several may begin in one second
+    made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="microseconds")
 
     def watch() -> None:
         nonlocal peak
         ticks = 0
-        while not stop.wait(1.0):
+        while not stop.wait(MEMORY_EVERY_S):
             peak, ticks = max(peak, memory_mb()), ticks + 1
-            if ticks % 15 == 0:
+            if ticks % 5 == 0:
                 record(False)
                 tail = re.split(r"[\r\n]+", log.read_text()[-600:].strip())[-1] if log.exists() else ""
-                print(f"{name}: {ticks} s  {tail[:110]}", flush=True)
+                print(f"{name}: {ticks * MEMORY_EVERY_S} s  {tail[:110]}", flush=True)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

@@ -3,76 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import psutil
 from filelock import FileLock, Timeout
 
-from nrsed_lib.facts import commit, machine, memory_mb, watched
-from nrsed_lib.profile import Profile, ProfileError
+from nrsed_lib.facts import MEMORY_EVERY_S, commit, machine, memory_mb, watched
+from nrsed_lib.jobs import NOTEBOOKS, all_jobs, alone, executed, facts, index_page, job_key, jobs, state, work
+from nrsed_lib.profile import Profile
 from nrsed_lib.store import (
-    NOT_IN_KEY,
-    ROOT,
     STAGES,
     atomic,
-    code_of,
-    digest,
-    file_digest,
     results_root,
     stage_folder,
-    stage_key,
     write_json,
 )
 
-NOTEBOOKS = ROOT / "notebooks"
+# glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
+# faster.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 
 
 class PipelineError(RuntimeError):
     """A run that stopped; the message names the notebook, the log and what to do."""
-
-
-def jobs(profile: Profile) -> list[tuple[str, int]]:
-    """(stage, seed) of everything the profile runs, in order."""
-    return [
-        (stage, seed)
-        for stage, spec in STAGES.items()
-        for seed in (profile.seeds if spec.per_seed else profile.seeds[:1])
-    ]
-
-
-def work(profile: Profile) -> Path:
-    return results_root() / profile.name / "work"
-
-
-def executed(profile: Profile, stage: str, seed: int) -> Path:
-    """The notebook as it ran."""
-    return work(profile) / "notebooks" / f"{stage_folder(profile, stage, seed).name}.ipynb"
-
-
-def job_key(profile: Profile, stage: str, seed: int) -> str:
-    """What a notebook's execution depends on: its artefacts' key, its own cells, and how it draws."""
-    cells = json.loads((NOTEBOOKS / f"{STAGES[stage].notebook}.ipynb").read_text())["cells"]
-    drawing = code_of(NOTEBOOKS / f"{STAGES[stage].notebook}.ipynb", frozenset(NOT_IN_KEY - {"plots"}))
-    upstream = [
-        stage_key(need, profile, s)
-        for need in STAGES[stage].needs
-        for s in (profile.seeds if stage in ("07", "08") else [seed])
-    ]
-    return digest(
-        stage_key(stage, profile, seed),
-        upstream,
-        [(c["cell_type"], "".join(c["source"])) for c in cells],
-        [file_digest(p) for p in drawing],
-    )
 
 
 def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[str, Any], seed: int) -> Path:
@@ -95,6 +57,7 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
     log.parent.mkdir(parents=True, exist_ok=True)
     print(f"{target.stem}: started, log in {_short(log)}", flush=True)
     with (
+        alone(profile, target.stem),
         log.open("w") as stream,
         watched(target.stem, log, stage_folder(profile, stage, seed)),
         atomic(target) as temporary,
@@ -139,20 +102,28 @@ def run_all(
     cores: int | None = None,
     dry_run: bool = False,
     command: str = "",
+    executor: str | None = None,
+    devices: int = 1,
 ) -> None:
     """Run the DAG (notebooks/Snakefile), or the stages `only` and what they need, on `cores` cores.
+
+    executor: a Snakemake executor, e.g. "slurm", that takes jobs elsewhere; `cores` is then how many at
+    once. devices: processes in each training, on one machine. With either, the parts of a stage
+    (`parts.py`) are jobs of their own.
 
     Raises PipelineError when another run holds the results folder, or when a job failed.
     """
     base = work(profile)
     base.mkdir(parents=True, exist_ok=True)
-    for stage in only or []:
-        if stage not in STAGES:
-            raise ProfileError(f"--only {stage}: use {', '.join(STAGES)}")
-    chosen = [(s, seed) for s, seed in jobs(profile) if not only or s in only]
+    chosen = jobs(profile, only or [])
     # named one by one: Snakemake does not miss a notebook that is only on the way to a finished report
     targets = [os.path.relpath(executed(profile, *job), base) for job in chosen] + ([] if only else ["all"])
-    config = {"profile": profile_name, "overrides": json.dumps(dict(overrides)), "python": sys.executable}
+    config = {
+        "profile": profile_name,
+        "overrides": json.dumps(dict(overrides)),
+        "devices": devices,
+        "ahead": bool(executor) or devices > 1,
+    }
     line = [
         sys.executable,
         "-m",
@@ -162,8 +133,7 @@ def run_all(
         str(NOTEBOOKS / "Snakefile"),
         "--directory",
         str(base),
-        "--cores",
-        str(cores or os.cpu_count() or 1),
+        *where(executor, cores),
         "--nolock",
         "--rerun-incomplete",
         "--target-files-omit-workdir-adjustment",
@@ -181,15 +151,18 @@ def run_all(
     ]
     waiting = [job for job in chosen if state(profile, *job) != "done"]
     if dry_run:
-        print("\n".join(f"{executed(profile, s, seed).stem}: {state(profile, s, seed)}" for s, seed in jobs(profile)))
+        print("\n".join(f"{executed(profile, s, seed).stem}: {state(profile, s, seed)}" for s, seed in chosen))
         return
     if not waiting and (only or index_page(profile).exists()):
         print(f"{profile.name}: nothing to do, everything is up to date")
         return
     try:
         with FileLock(base / "run.lock", timeout=0):
-            began = time.monotonic()
-            peak = _supervised(line)
+            began, peak = time.monotonic(), 0
+            for _ in STAGES:  # see _pending
+                peak = max(peak, _supervised(line))
+                if not _pending(profile, chosen, only):
+                    break
     except Timeout:
         raise PipelineError(f"another run is writing to {_short(base)}; wait for it or stop it") from None
     run = {
@@ -203,55 +176,48 @@ def run_all(
     write_json(results_root() / profile.name / "run.json", provenance(profile, run))
 
 
+def _pending(profile: Profile, chosen: Collection[tuple[str, int]], only: Collection[str] | None) -> bool:
+    """Whether another pass of Snakemake has something to do: a job that reads, as `ancient`, what a pass makes anew is
+    not looked at in that pass, even if its own output is missing or its key another."""
+    notebooks = [executed(profile, *job) for job in chosen]
+    if any(state(profile, *job) != "done" for job in chosen):
+        return True
+    newest = max(notebook.stat().st_mtime for notebook in notebooks)
+    return not only and index_page(profile).stat().st_mtime < newest
+
+
+def where(executor: str | None, at_once: int | None) -> list[str]:
+    """Snakemake's words for where jobs run. Raises PipelineError when the executor is not installed."""
+    if executor is None:
+        return ["--cores", str(at_once or os.cpu_count() or 1)]
+    if importlib.util.find_spec(f"snakemake_executor_plugin_{executor.replace('-', '_')}") is None:
+        plugin = f"snakemake-executor-plugin-{executor}"
+        raise PipelineError(f"--executor {executor} needs {plugin}; install it (pip install {plugin}) or leave it out")
+    # squeue knows what runs even where no accounting database does; files take a while to be seen elsewhere
+    status = ["--slurm-status-command", "squeue"] if executor == "slurm" else []
+    return ["--executor", executor, "--jobs", str(at_once or 100), "--latency-wait", "60", *status]
+
+
 def _supervised(line: list[str]) -> int:
     """Run a command to its end; returns the peak memory in MB. A job's own message reaches the terminal."""
-    process = subprocess.Popen(line, env=os.environ | {"NRSED_RESULTS": str(results_root())})
+    process = subprocess.Popen(line, env=KEEP_MEMORY | os.environ | {"NRSED_RESULTS": str(results_root())})
     peak = 0
     try:
         while process.poll() is None:
             peak = max(peak, memory_mb())
-            time.sleep(0.5)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=MEMORY_EVERY_S)
     except KeyboardInterrupt:
-        process.terminate()
+        jobs = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()  # upon which Snakemake starts nothing more, and waits for the jobs
+        for job in jobs:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                job.terminate()
         process.wait()
         raise PipelineError("stopped; the same command goes on where this one was") from None
     if process.returncode:
         raise PipelineError("a notebook did not finish (see above); the same command resumes there")
     return peak
-
-
-def index_page(profile: Profile) -> Path:
-    """The report's first page, which is written last."""
-    return results_root() / profile.name / "report" / "index.html"
-
-
-def state(profile: Profile, stage: str, seed: int) -> str:
-    """`done`, `stale` (made by other code or settings), `part` (begun) or `missing`."""
-    notebook = executed(profile, stage, seed)
-    if notebook.exists():
-        made = json.loads(notebook.read_text())["metadata"].get("nrsed", {})
-        return "done" if made.get("key") == job_key(profile, stage, seed) else "stale"
-    return "part" if stage_folder(profile, stage, seed).exists() else "missing"
-
-
-def status(profile: Profile) -> pd.DataFrame:
-    """One row a job: state, seconds, peak memory, last line of its log."""
-    rows = []
-    for stage, seed in jobs(profile):
-        name = executed(profile, stage, seed).stem
-        facts_file, log = stage_folder(profile, stage, seed) / "facts.json", work(profile) / "logs" / f"{name}.log"
-        facts = json.loads(facts_file.read_text()) if facts_file.exists() else {}
-        tail = re.split(r"[\r\n]+", log.read_text()[-300:].strip())[-1] if log.exists() else ""
-        rows.append(
-            {
-                "notebook": name,
-                "state": state(profile, stage, seed),
-                "seconds": facts.get("seconds"),
-                "peak_mb": facts.get("peak_mb"),
-                "last": tail[:60],
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,10 +227,9 @@ def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
     memory; `stages` what making each notebook's artefacts took, and on which commit, whenever that was.
     """
     stages = {}
-    for stage, seed in jobs(profile):
-        facts = stage_folder(profile, stage, seed) / "facts.json"
-        if facts.exists():
-            stages[executed(profile, stage, seed).stem] = json.loads(facts.read_text())
+    for stage, seed in all_jobs(profile):
+        if made := facts(profile, stage, seed):
+            stages[executed(profile, stage, seed).stem] = made
     file = results_root() / profile.name / "run.json"
     earlier = json.loads(file.read_text())["runs"] if file.exists() else []
     return {

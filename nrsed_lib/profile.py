@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
 from itertools import pairwise
@@ -16,10 +17,14 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 PROFILES = Path(__file__).parent / "profiles"
+
+# Names that stand for a whole vocabulary in `data.noise_classes`: the table that lists it, in its column `class`.
+VOCABULARIES = {"AudioSet-Strong": Path(__file__).parents[1] / "data" / "vocabulary" / "audioset_strong.csv"}
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 SnrRange = tuple[float, float]
@@ -40,7 +45,7 @@ class Data(Section):
 
     source: Literal["synth", "recordings", "desed"]
     classes: list[str] = Field(min_length=1)  # target events, in DESED's spelling
-    noise_classes: list[str] = Field(min_length=1)  # U_gamma, what the LLM chooses from
+    noise_classes: list[str] = Field(min_length=1)  # U_gamma, what the LLM chooses from; AudioSet-Strong: all of it
     sample_rate: PositiveInt = 16_000  # Hz
     clip_seconds: PositiveFloat = 10.0
     nb_strong: PositiveInt
@@ -63,6 +68,11 @@ class Data(Section):
         """Condition name -> SNR in dB (None: no noise), in the order of Table I."""
         return {"clean": None} | {f"{snr:g}dB": snr for snr in self.snrs_db}
 
+    @field_validator("noise_classes")
+    @classmethod
+    def _whole_vocabularies(cls, names: list[str]) -> list[str]:
+        return [noise for name in names for noise in (_listed(name) if name in VOCABULARIES else [name])]
+
     @model_validator(mode="after")
     def _coherent(self) -> Data:
         for name in ("classes", "noise_classes"):
@@ -71,11 +81,16 @@ class Data(Section):
             if twice:
                 raise ValueError(f"{name} lists {twice} more than once; list each class once")
         both = sorted(set(self.classes) & set(self.noise_classes))
-        if both:
+        if both and self.source != "desed":  # of AudioSet's own classes the LLM chooses none that a clip has
             raise ValueError(f"noise_classes {both} are target classes too; remove them")
         if any(a <= b for a, b in pairwise(self.snrs_db)):
             raise ValueError(f"snrs_db {self.snrs_db} must fall from easy to hard, e.g. [10, 5, 0, -5]")
         return self
+
+
+def _listed(vocabulary: str) -> list[str]:
+    with VOCABULARIES[vocabulary].open(newline="") as file:
+        return [row["class"] for row in csv.DictReader(file)]
 
 
 class Llm(Section):
@@ -157,6 +172,7 @@ class Sed(Section):
     """The detector and how it learns (stages 1 and 2)."""
 
     encoder: Literal["none", "mn04", "beats"] = "none"
+    bfloat16: bool = False  # the products of BEATs, where the processor has them; what learns stays float32
     mel: Mel = Mel()
     crnn: Crnn = Crnn()
     batch: Batch
@@ -184,6 +200,7 @@ class Lass(Section):
     dprnn_layers: int = Field(default=0, ge=0)  # 0: no DPRNN at the bottleneck
     dprnn_hidden: PositiveInt = 128
     text: Literal["learned", "clap"] = "learned"
+    weights: str | None = None  # converted weights to take instead of training, e.g. audiosep-dp
     condition_size: PositiveInt = 512
     bfloat16: bool = False  # the network's products, where the processor has them; spectra stay float32
     train: LassTrain
@@ -191,8 +208,69 @@ class Lass(Section):
 
 class Evaluate(Section):
     nb_bootstrap: PositiveInt = 200
-    batch: PositiveInt = 16  # (clip, query) pairs a forward pass
+    batch: PositiveInt = 8  # (clip, query) pairs a forward pass: more leave a CPU's cache, and a GPU takes e.g. 64
     nb_separation_mixtures: PositiveInt = 120  # held-out mixtures for the SDR improvement
+
+
+class Task9(LassTrain):
+    """Notebook 09: training as the baseline of DCASE 2024 task 9 does it, and what it is measured on."""
+
+    sounds: Literal["own", "development"] = "own"  # the profile's training sounds, or the task's: FSD50K and Clotho
+    official_list: bool = False  # measured on the challenge's own validation list instead of the profile's
+    lr: PositiveFloat = 1e-3
+    snr_db: SnrRange = (-10.0, 10.0)  # the loudness ratio of the two sources of a training mixture
+    nb_validation: PositiveInt = 120  # mixtures of the synthetic validation list
+    validation_snr_db: SnrRange = (-15.0, 15.0)
+
+
+class Captions(LassTrain):
+    """Notebook 10: the same training with captions that a language model has added."""
+
+    prompts: list[str] = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
+    numbers: list[int] = [0, 1, 3, 5]  # captions added to each sentence
+    compared_at: PositiveInt = 3  # the number at which prompts are compared
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Captions:
+        if self.compared_at not in self.numbers or 0 not in self.numbers:
+            raise ValueError(f"numbers {self.numbers} must have 0 and compared_at ({self.compared_at}) in them")
+        return self
+
+
+class CaptionerTrain(Schedule):
+    """How notebook 11's captioner learns from mixtures."""
+
+    batch: PositiveInt = 24
+    seconds: PositiveFloat = 5.0  # of each mixture
+    nb_mixtures: PositiveInt | None = None  # so many are prepared and heard again and again; None: new ones each step
+    seed: int = 0  # one captioner for all seeds
+
+
+class OpenSep(LassTrain):
+    """Notebook 11: the network of OpenSep and its baselines. Published sizes by default."""
+
+    n_fft: PositiveInt = 1022
+    hop: PositiveInt = 256
+    nb_bands: PositiveInt | None = None
+    nb_channels: list[PositiveInt] = [32, 64, 128, 256, 512, 512, 512]  # of the encoder's stages
+    nb_attended: PositiveInt = 4  # of the deepest skips have self- and cross-attention
+    nb_heads: PositiveInt = 8
+    text: Literal["learned", "roberta"] = "learned"  # what reads the texts
+    condition_size: PositiveInt = 768  # of a token
+    bfloat16: bool = False  # the networks' products, where the processor has them; spectra stay float32
+    shots: list[int] = [1, 2, 3, 5]  # examples shown to the knowledge parser
+    captioner: CaptionerTrain
+
+
+class Studies(Section):
+    """The separation studies (notebooks 09 to 12)."""
+
+    by_default: bool = True  # part of the whole run; else only when asked for (`make studies`)
+    seeds: list[int] = Field(default=[0], min_length=1)  # of their trainings
+    nb_mixtures: PositiveInt = 100  # held-out mixtures that a row of a table is measured on
+    task9: Task9
+    captions: Captions
+    opensep: OpenSep
 
 
 class Profile(Section):
@@ -205,6 +283,8 @@ class Profile(Section):
     sed: Sed
     lass: Lass
     evaluate: Evaluate = Evaluate()
+    studies: Studies | None = None
+    gpu: bool = False  # whether a cluster is asked for GPUs, and for time and memory to go with them
 
     @model_validator(mode="after")
     def _coherent(self) -> Profile:

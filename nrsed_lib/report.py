@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nrsed_lib.pipeline import NOTEBOOKS, executed, index_page, jobs
+from nrsed_lib.evaluate.difference import differences
+from nrsed_lib.jobs import NOTEBOOKS, all_jobs, executed, index_page
 from nrsed_lib.profile import Profile
 from nrsed_lib.store import STAGES, atomic, results_root
 
@@ -27,7 +28,7 @@ def write_report(profile: Profile) -> Path:
     index = index_page(profile)
     exporter = HTMLExporter()
     rows = []
-    for stage, seed in jobs(profile):
+    for stage, seed in all_jobs(profile):
         notebook = executed(profile, stage, seed)
         if not notebook.exists():
             continue
@@ -40,12 +41,15 @@ def write_report(profile: Profile) -> Path:
     parts = [f"<h1>nrsed, profile {profile.name}</h1>", "<h2>Notebooks</h2><ul>", *rows, "</ul>"]
     if (tables / "table1.csv").exists():
         parts += ["<h2>Table I</h2>", table1(profile).to_html()]
-    if (tables / "claims.csv").exists():
-        claims = pd.read_csv(tables / "claims.csv")
-        parts += [
-            "<h2>The paper's claims on this data</h2>",
-            claims.to_html(index=False, float_format=lambda v: f"{v:.3f}"),
-        ]
+        scores = every_score(tables)
+        if "list_hash" in scores:  # on the paper's own clips
+            about = f"{scores['nb_clips'].iloc[0]} clips, list {scores['list_hash'].iloc[0]}"
+            parts += [f"<h2>Ours minus the paper's ({about})</h2>", differences(scores).to_html()]
+    ledgers = {"claims.csv": "The paper's claims on this data", "language_claims.csv": "Claims on #8 to #10"}
+    for file, heading in ledgers.items():
+        if (tables / file).exists():
+            claims = pd.read_csv(tables / file)
+            parts += [f"<h2>{heading}</h2>", claims.to_html(index=False, float_format=lambda v: f"{v:.3f}")]
     figures = sorted((tables / "figures").glob("*.png"))
     parts += ["<h2>Figures</h2>"] if figures else []
     parts += [
@@ -71,9 +75,19 @@ def title(notebook: Path) -> str:
     return notebook.stem
 
 
+def every_score(tables: Path) -> pd.DataFrame:
+    """What notebook 07 wrote of its systems and, where it ran, notebook 12 of those beyond them: a row a system,
+    condition and seed."""
+    first = pd.read_csv(tables / "table1.csv", dtype={"system": str})
+    if not (tables / "language.csv").exists():
+        return first
+    more = pd.read_csv(tables / "language.csv", dtype={"system": str})
+    return pd.concat([first, more[~more["system"].isin(first["system"])]], ignore_index=True)
+
+
 def table1(profile: Profile) -> pd.DataFrame:
     """PSDS1 / PSDS2 by system and condition, the mean over seeds."""
-    table = pd.read_csv(results_root() / profile.name / "table1.csv", dtype={"system": str})
+    table = every_score(results_root() / profile.name)
     mean = table.pivot_table(index="system", columns="condition", values=["psds1", "psds2"])
     text = pd.DataFrame(mean["psds1"]).map("{:.3f}".format) + " / " + pd.DataFrame(mean["psds2"]).map("{:.3f}".format)
     return text.reindex(index=table["system"].unique(), columns=list(profile.data.conditions))

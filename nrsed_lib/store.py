@@ -1,8 +1,9 @@
 """Where results live: one folder a stage, atomic writes, and the key that says what made it.
 
-A stage's folder is valid for one key: the code the stage runs, the settings it reads, its seed, and
-the keys of the stages before it. `open_stage` empties a folder made under another key, so whatever a
-stage finds in its own folder is its own, and resuming needs no more than "does the file exist".
+A stage's folder is valid for one key: the code the stage runs, the settings it reads, its seed, the
+converted weights it starts from, and the keys of the stages before it. `open_stage` empties a folder made
+under another key, so whatever a stage finds in its own folder is its own, and resuming needs no more than
+"does the file exist".
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from nrsed_lib.profile import Profile, load_profile
 
@@ -31,8 +33,21 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"
 
-# How things are shown, stored and driven does not change what they are.
-NOT_IN_KEY = {"profile", "store", "plots", "pipeline", "facts", "report", "readme", "bench", "cli"}
+# How things are shown, stored and driven does not change what they are; of weights the content is in the key.
+NOT_IN_KEY = {
+    "profile",
+    "store",
+    "plots",
+    "pipeline",
+    "jobs",
+    "facts",
+    "report",
+    "readme",
+    "readme_studies",
+    "bench",
+    "cli",
+    "weights",
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Stage:
     per_seed: bool = False
     threads: int = 1
 
+
+CAPTIONS = ("data/captions/*.yaml", "data/captions/answers/*.json")
 
 STAGES: dict[str, Stage] = {
     "01": Stage(
@@ -61,6 +78,7 @@ STAGES: dict[str, Stage] = {
         needs=("01",),
         reads=(
             "sed.encoder",
+            "sed.bfloat16",
             "sed.mel",
             "sed.crnn",
             "sed.batch",
@@ -75,10 +93,43 @@ STAGES: dict[str, Stage] = {
     "05": Stage("05_lass_model", needs=("01",), reads=("lass", "evaluate.nb_separation_mixtures")),
     "06": Stage("06_lass_testing", needs=("01", "03", "04", "05"), per_seed=True, threads=2),
     "07": Stage(
-        "07_ablations", needs=("06",), reads=("seeds", "evaluate.nb_bootstrap"), files=("data/paper/*",), threads=2
+        "07_ablations",
+        needs=("06",),
+        reads=("seeds", "evaluate.nb_bootstrap"),
+        files=("data/paper/table1.csv",),
+        threads=2,
     ),
     "08": Stage("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",)),
+    "09": Stage("09_dcase_task9", needs=("01",), reads=("lass", "studies.seeds", "studies.task9"), files=CAPTIONS),
+    "10": Stage(
+        "10_caption_augmentation",
+        needs=("01",),
+        reads=("lass", "studies.seeds", "studies.nb_mixtures", "studies.captions"),
+        files=CAPTIONS,
+    ),
+    "11": Stage(
+        "11_opensep",
+        needs=("01",),
+        reads=(
+            "lass",
+            "llm.mode",
+            "sed.encoder",
+            "sed.bfloat16",
+            "sed.mel",
+            "studies.seeds",
+            "studies.nb_mixtures",
+            "studies.opensep",
+        ),
+        files=(*CAPTIONS, "data/paper/opensep.csv"),
+    ),
+    "12": Stage(
+        "12_back_to_the_paper",
+        needs=("06", "11"),
+        reads=("seeds", "evaluate.nb_bootstrap", "lass"),
+        files=(*CAPTIONS, "data/paper/table1.csv"),
+    ),
 }
+STUDIES = ("09", "10", "11", "12")  # which a profile may leave out, or leave to be asked for
 
 
 class StoreError(RuntimeError):
@@ -158,7 +209,20 @@ def stage_key(stage: str, profile: Profile, seed: int) -> str:
         {section: _section(profile, section) for section in spec.reads},
         seed if spec.per_seed else None,
         [[stage_key(need, profile, s) for s in (seeds if STAGES[need].per_seed else [seed])] for need in spec.needs],
+        *([used] if (used := weights_of(stage, profile)) else []),
     )
+
+
+def weights_of(stage: str, profile: Profile) -> dict[str, str]:
+    """The converted weights that a stage starts from, by the SHA-256 of their content; "" if missing."""
+    from nrsed_lib.weights.files import weights_fingerprint  # which needs ROOT
+
+    lass, names = profile.lass, []
+    if stage == "03" and profile.sed.encoder == "beats":
+        names = ["beats"]
+    elif stage == "05":
+        names = [name for name in (lass.weights, "clap" if lass.text == "clap" else None) if name]
+    return {name: weights_fingerprint(name) for name in names}
 
 
 @functools.cache
@@ -225,6 +289,22 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path, busy: str) -> Iterator[None]:
+    """Hold the file `lock` in the block; while another process holds it, say `busy` and wait for that to end."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(f"{busy}; waiting for that to end", flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,7 +1,8 @@
 """The training loop that every network here goes through: visible, resumable, the same to the bit.
 
 All randomness of step i comes from (seed, name, i), so a run that was killed and resumed from its
-last checkpoint takes the same steps as one that was not.
+last checkpoint takes the same steps as one that was not. Several processes may take them together
+(`processes.py`): each runs `fit`, and the first one writes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from nrsed_lib import processes
 from nrsed_lib.store import atomic
 
 
@@ -26,6 +28,11 @@ class Stateful(Protocol):
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16(x: torch.Tensor) -> bool:
+    """Whether the device of `x` multiplies bfloat16 in hardware; elsewhere it would be slower, not faster."""
+    return x.is_cuda or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def step_generator(seed: int, name: str, step: int) -> torch.Generator:
@@ -66,11 +73,14 @@ def fit(
         rows = saved["rows"]
 
     def save() -> None:
+        if not processes.is_first():
+            return
         with atomic(path) as temporary:
             torch.save({"state": {k: part.state_dict() for k, part in state.items()}, "rows": rows}, temporary)
 
     last = time.monotonic()
-    bar = tqdm(range(len(rows), steps), initial=len(rows), total=steps, desc=name, mininterval=1.0)
+    shown: dict[str, Any] = {"initial": len(rows), "total": steps, "desc": name, "mininterval": 1.0}
+    bar = tqdm(range(len(rows), steps), **shown, disable=not processes.is_first())
     for i in bar:
         generator = step_generator(seed, name, i)
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # dropout

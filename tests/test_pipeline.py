@@ -1,5 +1,6 @@
 """The whole companion in the smoke profile: it runs, it resumes, and it runs again only what an edit asks for."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,9 +10,10 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
-from nrsed_lib.pipeline import executed, jobs, state
+from nrsed_lib.jobs import executed, jobs, state
 from nrsed_lib.profile import load_profile
 from nrsed_lib.systems import SYSTEMS
 
@@ -63,6 +65,24 @@ def test_a_killed_run_goes_on_where_it_was(here):
     assert float((here / "began").read_text()) == executed_at(here, "01_data_preparation")
 
 
+def test_a_terminated_run_leaves_nothing_running(tmp_path):
+    """SIGTERM, as a batch system sends it: the run says so, and its notebook's processes are gone."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nrsed_lib.cli", "run", "--profile", "smoke", "--only", "01"],
+        env=os.environ | {"NRSED_RESULTS": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    children: list[psutil.Process] = []
+    while not any("ipykernel_launcher" in " ".join(c.cmdline()) for c in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(process.pid).children(recursive=True)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "stopped; the same command goes on where this one was" in said
+    assert psutil.wait_procs(children, timeout=20)[1] == []
+
+
 def test_the_run_prints_table_1_and_where_the_report_is(here):
     output = (here / "output.txt").read_text()
     assert "Table I" in output
@@ -111,7 +131,7 @@ def test_a_second_run_does_nothing_and_says_so(here):
 def test_status_and_dry_run_name_what_a_changed_setting_makes_stale(here):
     done = nrsed("run", "--profile", "smoke", "--dry-run", "--set", "sed.finetune.steps=5", results=here)
     states = dict(line.split(": ") for line in done.stdout.splitlines() if ": " in line)
-    assert {name[:2] for name, value in states.items() if value != "done"} == {"04", "06", "07", "08"}
+    assert {name[:2] for name, value in states.items() if value != "done"} == {"04", "06", "07", "08", "12"}
     listed = nrsed("status", "--profile", "smoke", results=here).stdout
     assert listed.count(" done ") == len(jobs(SMOKE))
 
@@ -145,10 +165,17 @@ def test_every_command_has_help(here):
         assert "--help" in nrsed(*words, "--help", results=here).stdout
 
 
-def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, here):
+def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, here, monkeypatch):
     done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "llm.answers=absent.json", results=tmp_path)
     assert done.returncode == 1
     assert "02_llm_noise_selection stopped" in done.stderr + done.stdout
     assert "absent.json" in done.stderr + done.stdout
     assert (tmp_path / "smoke" / "work" / "notebooks" / "01_data_preparation.ipynb").exists()
     assert not (tmp_path / "smoke" / "work" / "notebooks" / "02_llm_noise_selection.ipynb").exists()
+
+    # after an edit of what the first notebook reads, the same command makes that anew and goes on to what was missing
+    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "data.seed=5", results=tmp_path)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    edited = load_profile("smoke", {"data.seed": 5})
+    assert {state(edited, stage, 0) for stage in ("01", "02")} == {"done"}

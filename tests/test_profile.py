@@ -62,3 +62,10 @@ def test_a_file_that_is_no_profile_is_named(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ProfileError, match=r"broken\.yaml"):
         load_profile(file)
+
+
+def test_audioset_strong_stands_for_its_whole_vocabulary():
+    data = load_profile("paper").data
+    assert len(data.noise_classes) == 447 and "Rain" in data.noise_classes and "Cat" in data.noise_classes
+    with pytest.raises(ProfileError, match=r"noise_classes \['Cat', 'Dog', 'Speech'\] are target classes"):
+        load_profile("paper", {"data.source": "recordings"})

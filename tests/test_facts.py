@@ -1,0 +1,30 @@
+"""Seconds beside results: of what was made, however quickly, and of nothing that was only looked at."""
+
+import json
+import time
+
+from nrsed_lib.facts import watched
+
+
+def seconds(folder) -> float:
+    return json.loads((folder / "facts.json").read_text())["seconds"]
+
+
+def test_what_is_made_already_keeps_its_time(tmp_path):
+    with watched("made", tmp_path / "log", tmp_path):
+        time.sleep(0.02)
+    took = seconds(tmp_path)
+    assert took >= 0.02
+    with watched("shown", tmp_path / "log", tmp_path):  # in the same second
+        pass
+    assert seconds(tmp_path) == took
+
+
+def test_the_time_before_a_kill_counts(tmp_path):
+    with watched("made", tmp_path / "log", tmp_path):
+        pass
+    killed = json.loads((tmp_path / "facts.json").read_text()) | {"finished": False, "seconds": 7.125}
+    (tmp_path / "facts.json").write_text(json.dumps(killed))
+    with watched("resumed", tmp_path / "log", tmp_path):
+        pass
+    assert 7.125 <= seconds(tmp_path) < 7.125 + 60

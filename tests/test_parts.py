@@ -1,0 +1,123 @@
+"""Parts of stages: their names, what computing one leaves, and that the graph computes them ahead of a notebook."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_processes import BEFORE_NORM, TORCHRUN
+
+from nrsed_lib import processes
+from nrsed_lib.jobs import NOTEBOOKS, alone, facts
+from nrsed_lib.llm.selection import select
+from nrsed_lib.parts import compute, parts
+from nrsed_lib.profile import ProfileError, load_profile
+from nrsed_lib.sed.finetune import RECIPES
+from nrsed_lib.store import open_stage, read_tensors, results_root
+from nrsed_lib.systems import MODELS
+
+SMOKE = load_profile("smoke")
+
+
+def test_every_detector_and_condition_is_a_part():
+    assert parts("04", SMOKE) == list(RECIPES)
+    assert {m: s for s in ("03", "04") for m in parts(s, SMOKE)} == MODELS
+    assert parts("06", SMOKE) == ["clean", "5dB", "-5dB"]
+    assert parts("07", SMOKE) == []
+
+
+def test_a_part_is_left_where_its_notebook_looks(smoke_data):
+    seed = 5  # that no other test trains
+    compute("03", SMOKE, seed, "theta")
+    folder = open_stage("03", SMOKE, seed=seed).folder
+    made, took = (folder / "theta.safetensors").stat().st_mtime, facts(SMOKE, "03", seed)
+    assert took["seconds"] > 0 and (folder / "facts-theta.json").exists()
+    compute("03", SMOKE, seed)
+    assert (folder / "theta.safetensors").stat().st_mtime == made
+    assert facts(SMOKE, "03", seed) == took, "what was only looked at again counts as made again"
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_fine_tune_as_one(smoke_data, tmp_path):
+    """In noise that is drawn for the whole batch and heard by halves; single precision, see test_processes.py."""
+    select(open_stage("02", SMOKE))
+    compute("03", SMOKE, 0)
+    compute("04", SMOKE, 0, "full")
+    one = open_stage("04", SMOKE).folder
+    shutil.copytree(results_root(), tmp_path / "results", ignore=shutil.ignore_patterns(one.name))
+    subprocess.run(
+        [sys.executable, *TORCHRUN, "-m", "nrsed_lib.cli", "compute", "04", "--part=full", "--profile=smoke"],
+        env=os.environ | {"NRSED_RESULTS": str(tmp_path / "results"), "CUDA_VISIBLE_DEVICES": ""}, check=True,
+    )  # fmt: skip
+    two = tmp_path / "results" / one.relative_to(results_root())
+    curves = [pd.read_csv(folder / "history_full.csv")[["loss", "strong", "weak"]] for folder in (one, two)]
+    np.testing.assert_allclose(*curves, rtol=1e-5)
+    a, b = (read_tensors(folder / "full.safetensors")[0] for folder in (one, two))
+    for name in a:
+        if not name.endswith(BEFORE_NORM):
+            np.testing.assert_allclose(a[name], b[name], atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize(("stage", "part"), [("07", None), ("04", "fall"), ("99", None)])
+def test_what_is_no_part_is_named(stage, part):
+    with pytest.raises(ProfileError, match=rf"stage {stage} has no part {part or ''}.*no_curriculum"):
+        compute(stage, SMOKE, 0, part)
+
+
+def test_processes_do_not_share_a_test(monkeypatch):
+    monkeypatch.setattr(processes, "size", lambda: 2)
+    with pytest.raises(ProfileError, match="start one for each of clean, 5dB"):
+        compute("06", SMOKE, 0)
+
+
+def test_one_job_waits_for_another_that_makes_the_same(results, capsys):
+    code = "from nrsed_lib.jobs import alone; from nrsed_lib.profile import load_profile; import sys\n"
+    hold = "with alone(load_profile('smoke'), 'held'): print('here', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", code + hold]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "here\n"
+        another = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        assert "waiting" in another.stdout.readline()
+        other.stdin.close()
+        assert another.communicate(timeout=60)[0] == "here\n"
+    with alone(SMOKE, "held"):
+        assert "waiting" not in capsys.readouterr().out
+
+
+def graph(tmp_path, *config: str, profile: str = "smoke") -> str:
+    """Commands that Snakemake would run."""
+    words = ["--snakefile", NOTEBOOKS / "Snakefile", "--directory", tmp_path, "--cores", "2", "--dry-run", "-p"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *map(str, words), "--config", f"profile={profile}", *config],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def test_with_an_executor_or_devices_parts_are_jobs(tmp_path):
+    ahead = graph(tmp_path, "ahead=True", "devices=2", 'overrides={"sed.train.steps": 7}')
+    for stage in ("03", "04", "05", "06"):
+        for part in parts(stage, SMOKE):
+            (line,) = (x for x in ahead.splitlines() if f" compute {stage} --part={part} " in x)
+            assert ("--nproc-per-node 2" in line) == (stage != "06")
+            assert """--set 'sed.train.steps="7"'""" in line  # Snakemake's strings; the profile knows better
+    assert " compute " not in graph(tmp_path, "ahead=False", "devices=1")
+
+
+def test_with_an_executor_data_sets_on_disk_are_converted_by_jobs(tmp_path):
+    """One a shard, without a GPU, before the notebook that points to them."""
+    paper = load_profile("paper")
+    splits, conditions = ["strong", "weak", "unlabelled", "validation"], ["clean", "10dB", "5dB", "0dB", "-5dB"]
+    assert parts("01", paper) == [*splits, *conditions, "sources-train", "sources-validation", "sources-test"]
+    ahead = graph(tmp_path, "ahead=True", "devices=4", profile="paper")
+    for part in parts("01", paper):
+        (line,) = (x for x in ahead.splitlines() if f" compute 01 --part={part} " in x)
+        assert "torch.distributed" not in line
+    jobs = ahead.split("rule ")
+    (data,) = (job for job in jobs if job.startswith("data_preparation"))
+    assert all(f"parts/01-seed0/{part}" in data for part in parts("01", paper))
+    asked = {job.partition("compute ")[2][:2]: "gpu=0" in job for job in jobs if " compute " in job}
+    assert asked == {"01": True, "03": False, "04": False, "05": False, "06": False}
