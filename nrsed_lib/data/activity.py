@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,11 +20,13 @@ def active_power(waveforms: Tensor) -> Tensor:
 
     Scaling a waveform by g scales its power by g² exactly, since activity is relative.
     """
-    nb_samples = waveforms.shape[-1]
-    frames = F.pad(waveforms, (0, -nb_samples % FRAME)).unflatten(-1, (-1, FRAME))  # (B, nb_frames, FRAME)
-    energy = frames.square().sum(-1)  # (B, nb_frames)
-    length = torch.full_like(energy[:1], FRAME)
-    length[:, -1] -= -nb_samples % FRAME  # the last frame may be shorter
+    nb_frames, rest = divmod(waveforms.shape[-1], FRAME)  # the last frame may be shorter
+    whole, last = waveforms.split([nb_frames * FRAME, rest], -1)
+    # A norm squares and sums in one pass, without a padded copy and its squares.
+    energy = torch.linalg.vector_norm(whole.unflatten(-1, (nb_frames, FRAME)), dim=-1).square()  # (B, nb_frames)
+    if rest:
+        energy = torch.cat([energy, torch.linalg.vector_norm(last, dim=-1, keepdim=True).square()], -1)
+    length = energy.new_tensor([FRAME] * nb_frames + [rest] * (rest > 0))
     power = energy / length
     active = (power >= power.amax(-1, keepdim=True) * 10 ** (-RANGE_DB / 10)).to(energy.dtype)
     return (energy * active).sum(-1) / (length * active).sum(-1)

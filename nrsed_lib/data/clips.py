@@ -27,7 +27,8 @@ class Clips:
 
     names: nb_clips file names. audio: (nb_clips, nb_samples) int16. events: one row an event, with
     `filename`, `onset` and `offset` in seconds, `event_label`; a clip without events has no row. A
-    weakly labelled clip has its events from 0 to its end.
+    weakly labelled clip has its events from 0 to its end. lengths: (nb_clips,) samples before the zeros at
+    the end of a recording that is shorter than its row; None: every clip fills its row.
     """
 
     names: list[str]
@@ -35,6 +36,7 @@ class Clips:
     events: pd.DataFrame
     classes: tuple[str, ...]
     sample_rate: int
+    lengths: Tensor | None = None
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.audio):
@@ -57,8 +59,10 @@ class Clips:
 
     @property
     def durations(self) -> dict[str, float]:
-        """Name → seconds."""
-        return dict.fromkeys(self.names, self.seconds)
+        """Name → seconds of the recording."""
+        if self.lengths is None:
+            return dict.fromkeys(self.names, self.seconds)
+        return {name: length / self.sample_rate for name, length in zip(self.names, self.lengths.tolist(), strict=True)}
 
     @cached_property
     def ground_truth(self) -> dict[str, list[tuple[float, float, str]]]:
@@ -112,29 +116,35 @@ class Clips:
 
     def save(self, folder: Path, split: str) -> None:
         """`<split>.json`, `<split>.tsv`, and last `<split>.npy`: when that is there, all are."""
+        self.save_index(folder, split)
+        save_audio(folder / f"{split}.npy", self.audio)
+
+    def save_index(self, folder: Path, split: str) -> None:
+        """All but the audio."""
         about = {"classes": self.classes, "sample_rate": self.sample_rate, "names": self.names}
+        if self.lengths is not None:
+            about |= {"lengths": self.lengths.tolist()}
         write_json(folder / f"{split}.json", about)
         with atomic(folder / f"{split}.tsv") as temporary:  # onsets in full: to the sample
             self.events.to_csv(temporary, sep="\t", index=False)
-        save_audio(folder / f"{split}.npy", self.audio)
 
     @classmethod
     def load(cls, folder: Path, split: str) -> Clips:
         """What `save` wrote; the audio stays on disk until it is used."""
         about = json.loads((folder / f"{split}.json").read_text())
         events = pd.read_csv(folder / f"{split}.tsv", sep="\t")
-        return cls(
-            about["names"], load_audio(folder / f"{split}.npy"), events, tuple(about["classes"]), about["sample_rate"]
-        )
+        lengths = torch.tensor(about["lengths"]) if "lengths" in about else None
+        audio = load_audio(folder / f"{split}.npy")
+        return cls(about["names"], audio, events, tuple(about["classes"]), about["sample_rate"], lengths)
 
 
 @dataclass(frozen=True)
 class Sources:
     """Isolated sounds of targets and noises: what soundscapes, noise on the fly and separation are mixed from.
 
-    names: `<source recording>/…/<part>`, nb_sources of them. labels: their classes. roles: "target" or
-    "noise". audio: (nb_sources, nb_samples) int16, zeros after `lengths` (nb_sources,) samples; all
-    at about the same active level (`activity.py`).
+    names: `<source recording>/…/<part>`, nb_sources of them. labels: their classes. roles: "target",
+    "noise", or, of a noise that is a kind of a target, "noise/<target>". audio: (nb_sources, nb_samples)
+    int16, zeros after `lengths` (nb_sources,) samples; all at about the same active level (`activity.py`).
     """
 
     names: list[str]
@@ -160,7 +170,7 @@ class Sources:
 
     def select(self, role: str) -> Sources:
         """The targets alone, or the noises alone."""
-        keep = [i for i, r in enumerate(self.roles) if r == role]
+        keep = [i for i, r in enumerate(self.roles) if r.partition("/")[0] == role]
         names, labels, roles = ([column[i] for i in keep] for column in (self.names, self.labels, self.roles))
         return Sources(names, labels, roles, self.audio[keep], self.lengths[keep], self.sample_rate)
 
@@ -174,9 +184,13 @@ class Sources:
 
     def save(self, folder: Path, split: str) -> None:
         """`sources-<split>.csv`, then `sources-<split>.npy`."""
+        self.save_index(folder, split)
+        save_audio(folder / f"sources-{split}.npy", self.audio)
+
+    def save_index(self, folder: Path, split: str) -> None:
+        """All but the audio."""
         columns = {"name": self.names, "label": self.labels, "role": self.roles, "length": self.lengths.numpy()}
         write_table(folder / f"sources-{split}.csv", pd.DataFrame(columns | {"sample_rate": self.sample_rate}))
-        save_audio(folder / f"sources-{split}.npy", self.audio)
 
     @classmethod
     def load(cls, folder: Path, split: str) -> Sources:

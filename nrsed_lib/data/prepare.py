@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 from torch import Tensor
 
-from nrsed_lib.data.clips import Clips, Sources, load_audio, save_audio
+from nrsed_lib.data.clips import FULL_SCALE, Clips, Index, Sources, load_audio, save_audio
+from nrsed_lib.data.mixing import noisy
+from nrsed_lib.data.prepare_desed import condition_file, prepare_desed
 from nrsed_lib.data.recordings import recorded_sources
 from nrsed_lib.data.scenarios import compose_noise
 from nrsed_lib.data.soundscape import compose, unlabelled, weakly_labelled
@@ -28,11 +31,11 @@ def prepare(run: Run) -> None:
     """Write sources, clips and test noise into the folder of stage 01; what is there is kept.
 
     `recordings` also leaves results/<profile>/recordings.csv: which recording went where, with its
-    source and licence. Raises NotImplementedError for data sources that are not prepared here.
+    source and licence; `desed` reads what is on disk and leaves data.csv (`prepare_desed`).
     """
     data = run.profile.data
     if data.source == "desed":
-        raise NotImplementedError("data.source 'desed' is not prepared yet; use the profile mini or open")
+        return prepare_desed(run)
     _prepare_sources(run)
     for split, (sounds, known) in CLIP_SPLITS.items():
         if not (run.folder / f"{split}.npy").exists():
@@ -69,8 +72,22 @@ def load_sources(run: Run, split: str) -> Sources:
     return Sources.load(run.find("01", f"sources-{split}.npy").parent, split)
 
 
+def load_condition(run: Run, condition: str, index: Index = None) -> Tensor:
+    """What is heard in a test condition: (B, nb_samples) float32, of the test clips in `index` (all by default).
+
+    DESED's clips come in noise (WildDESED), the others are mixed with the test noise here.
+    """
+    clips, snr_db = load_split(run, "test"), run.profile.data.conditions[condition]
+    if run.profile.data.source == "desed" and snr_db is not None:
+        return replace(clips, audio=load_audio(condition_file(run, condition))).waveforms(index)
+    if snr_db is None:
+        return clips.waveforms(index)
+    noise = load_test_noise(run)
+    return noisy(clips.waveforms(index), (noise if index is None else noise[index]).float() / FULL_SCALE, snr_db)
+
+
 def load_test_noise(run: Run) -> Tensor:
-    """int16 (nb_test, nb_samples): the noise of each test clip, of test recordings only."""
+    """int16 (nb_test, nb_samples): the noise of each test clip, of test recordings only (not for DESED)."""
     return load_audio(run.find("01", "test_noise.npy"))
 
 

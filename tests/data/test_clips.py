@@ -1,5 +1,8 @@
 """Labels against slow, obvious counting; what is saved is what is loaded."""
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nrsed_lib.data.clips import EVENT_COLUMNS, Clips, Sources, to_int16
+from nrsed_lib.evaluate.psds import psds
 
 CLASSES = ("Cat", "Dog", "Speech")
 RATE, SECONDS = 1000, 4
@@ -114,3 +118,20 @@ def test_sources_are_selected_and_saved(tmp_path):
 
 def test_rounding_to_int16_stays_in_range():
     assert to_int16(np.array([-2.0, -1.0, 0.0, 0.5, 1.0])).tolist() == [-32768, -32768, 0, 16384, 32767]
+
+
+def test_recordings_shorter_than_their_rows_keep_their_durations(tmp_path):
+    clips = replace(clips_of([(0, 1.0, 1.0, "Dog")]), lengths=torch.tensor([4000, 2500, 100]))
+    clips.save(tmp_path, "x")
+    loaded = Clips.load(tmp_path, "x")
+    assert loaded.durations == {"0.wav": 4.0, "1.wav": 2.5, "2.wav": 0.1} and loaded.seconds == 4
+    assert "lengths" not in json.loads((clips_of([]).save(tmp_path, "y"), (tmp_path / "y.json").read_text())[1])
+
+
+def test_psds_counts_false_alarms_per_hour_of_recording():
+    """Half the recorded time, the same false alarms: twice the rate."""
+    clips = clips_of([(i, 0.0, 2.0, c) for i, c in enumerate(CLASSES)])
+    scores = torch.rand(3, 3, 8, generator=torch.Generator().manual_seed(0))
+    whole = psds(scores, clips)
+    assert psds(scores, replace(clips, lengths=torch.full((3,), RATE * SECONDS))) == whole
+    assert psds(scores, replace(clips, lengths=torch.full((3,), RATE * 2)))["psds2"] <= whole["psds2"]

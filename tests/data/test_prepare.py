@@ -9,8 +9,17 @@ import torch
 from make_manifest import MANIFEST, manifest
 
 from nrsed_lib.data import prepare as stage
-from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr
-from nrsed_lib.data.prepare import CLIP_SPLITS, load_noise_events, load_sources, load_split, load_test_noise, prepare
+from nrsed_lib.data.desed import DataError
+from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr, noisy
+from nrsed_lib.data.prepare import (
+    CLIP_SPLITS,
+    load_condition,
+    load_noise_events,
+    load_sources,
+    load_split,
+    load_test_noise,
+    prepare,
+)
 from nrsed_lib.store import open_stage
 
 
@@ -50,6 +59,14 @@ def test_test_noise_mixes_at_every_test_snr(smoke_data):
         torch.testing.assert_close(measured_snr_db(clips, scaled), wanted, atol=0.01, rtol=0)
 
 
+def test_a_condition_is_the_clips_mixed_with_their_noise(smoke_data):
+    clips, noise = load_split(smoke_data, "test").waveforms(), load_test_noise(smoke_data).float() / 32768
+    for condition, snr in smoke_data.profile.data.conditions.items():
+        heard = load_condition(smoke_data, condition)
+        assert torch.equal(heard, noisy(clips, noise, snr))
+        assert torch.equal(load_condition(smoke_data, condition, [1, 0]), heard[[1, 0]])
+
+
 def test_what_is_done_is_kept_and_what_is_missing_is_made(smoke_data, monkeypatch):
     folder = smoke_data.folder
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
@@ -64,5 +81,6 @@ def test_a_class_that_no_generator_makes_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     with pytest.raises(ValueError, match=r"data\.classes: no generator makes \['Zebra'\]"):
         prepare(open_stage("01", "smoke", {"data.classes": ["Dog", "Zebra"]}))
-    with pytest.raises(NotImplementedError, match="desed"):
+    monkeypatch.setenv("NRSED_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"(?s)synthetic_train: no label file.*NRSED_DATA.*wild_test_-5dB"):
         prepare(open_stage("01", "paper"))
