@@ -1,6 +1,6 @@
 """Mixtures with a known answer: a queried sound, and others it has to be told from.
 
-The same drawing makes what the separator learns from (training sources) and what its SDR improvement
+The same drawing makes what the separators learn from (training sources) and what their SDR improvement
 is measured on (held-out sources). Nothing is per clip: rows are drawn, cropped and mixed together.
 """
 
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from nrsed_lib.data.clips import FULL_SCALE, Sources
 from nrsed_lib.data.mixing import mix_at_snr
@@ -30,8 +29,20 @@ class Mixtures:
     snr_db: Tensor
 
 
+@dataclass(frozen=True)
+class Apart:
+    """Sounds before they are mixed. sounds: (B, nb_sources, nb_samples) float32; classes: (B, nb_sources)
+    rows of `Mixer.labels`."""
+
+    sounds: Tensor
+    classes: Tensor
+
+
 class Mixer:
     """Draws mixtures of `nb_samples` samples from `sources` (whose audio is on the device).
+
+    A label that targets and noises share is one class, a target; a kind of a target (role "noise/<target>") is
+    a class of its own, which never interferes with that target nor with other kinds of it.
 
     Raises ValueError when there are too few classes to find an interferer.
     """
@@ -39,20 +50,25 @@ class Mixer:
     def __init__(self, sources: Sources, nb_samples: int) -> None:
         self.sources, self.nb_samples = sources, nb_samples
         self.labels = sorted(sources.by_label)
-        if len(self.labels) <= MAX_INTERFERERS:
+        roles = list(zip(sources.labels, sources.roles, strict=True))
+        kind = {label: role.partition("/")[2] or label for label, role in roles}
+        targets = {label for label, role in roles if role == "target"}
+        is_target = torch.tensor([label in targets for label in self.labels])
+        alike = torch.tensor([[kind[a] == kind[b] for b in self.labels] for a in self.labels])
+        if int((~alike).sum(1).min()) < MAX_INTERFERERS:
             raise ValueError(f"sources of {self.labels} alone: a mixture needs {MAX_INTERFERERS + 1} classes")
-        role = dict(zip(sources.labels, sources.roles, strict=True))
-        is_target = torch.tensor([role[label] == "target" for label in self.labels])
         share = torch.where(is_target, TARGET_SHARE / is_target.sum(), (1 - TARGET_SHARE) / (~is_target).sum())
-        self.interferers = share.repeat(len(self.labels), 1).fill_diagonal_(0)  # never of the queried class
+        self.alike = alike
+        self.interferers = share.repeat(len(self.labels), 1).masked_fill(alike, 0)  # never of the queried class
         self.is_target = is_target
         self.rows = torch.cat([sources.by_label[label] for label in self.labels])
         self.counts = torch.tensor([len(sources.by_label[label]) for label in self.labels])
         self.starts = self.counts.cumsum(0) - self.counts
         # all sounds on one tape with silence before each, so that any crop of any sound is one window of it
-        tape = pad(sources.audio, (nb_samples, 0))
-        self.tape_step = tape.shape[1]
-        self.windows = pad(tape.flatten(), (0, nb_samples)).unfold(0, nb_samples, 1)
+        self.tape_step = nb_samples + sources.audio.shape[1]
+        tape = sources.audio.new_zeros(len(sources) * self.tape_step + nb_samples)
+        tape[:-nb_samples].view(-1, self.tape_step)[:, nb_samples:] = sources.audio
+        self.windows = tape.unfold(0, nb_samples, 1)
 
     def draw(
         self,
@@ -88,6 +104,33 @@ class Mixer:
         _, noises = mix_at_snr(targets, noises, snr.to(targets))
         here = (uniform[:, 3:] >= absent).to(targets)  # (B, 1)
         return Mixtures(noises + here * targets, here * targets, queries, snr)
+
+    def draw_apart(
+        self,
+        batch: int,
+        nb_sources: int,
+        level_db: tuple[float, float],
+        generator: torch.Generator,
+        among: Tensor | None = None,
+    ) -> Apart:
+        """`batch` times `nb_sources` sounds of different kinds, of every class as often, at levels uniform in
+        `level_db`: what the separation studies mix from, two or four at a time.
+
+        among: (nb_labels,) bool, the classes to draw from (all by default). Raises ValueError when they are
+        fewer kinds than `nb_sources`.
+        """
+        weights = torch.ones(len(self.labels)) if among is None else among.float()
+        free = weights.repeat(batch, 1)  # (B, nb_labels): what may still come
+        classes = torch.zeros(batch, 0, dtype=torch.long)
+        for _ in range(nb_sources):
+            if not bool((free.sum(1) > 0).all()):
+                raise ValueError(f"{int(weights.sum())} classes do not make {nb_sources} kinds; give more of them")
+            classes = torch.cat([classes, torch.multinomial(free, 1, generator=generator)], dim=1)
+            free = free.masked_fill(self.alike[classes[:, -1]], 0)
+        sounds = self._sounds(classes.flatten(), generator)  # (B * nb_sources, nb_samples)
+        low, high = level_db
+        gains = 10 ** ((low + (high - low) * torch.rand(batch * nb_sources, 1, generator=generator)) / 20)
+        return Apart((gains.to(sounds) * sounds).view(batch, nb_sources, -1), classes)
 
     def _sounds(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """One sound of each class (N,), placed or cut at random -> (N, nb_samples) float32."""

@@ -13,12 +13,7 @@ from nrsed_lib.lass.stft import Stft
 from nrsed_lib.lass.text import text_encoder
 from nrsed_lib.profile import Lass, Profile
 from nrsed_lib.store import read_tensors
-from nrsed_lib.training import device
-
-
-def has_bfloat16(x: Tensor) -> bool:
-    """Whether the device of `x` multiplies bfloat16 in hardware; elsewhere it would be slower, not faster."""
-    return x.is_cuda or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+from nrsed_lib.training import device, has_bfloat16
 
 
 class Separator(nn.Module):

@@ -13,7 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.profile import Lass, ProfileError
+from nrsed_lib.lass.clap import ClapText, clap_weights
+from nrsed_lib.profile import Lass
 
 
 class TextEncoder(Protocol):
@@ -47,11 +48,8 @@ class LearnedText(nn.Module):
         return nn.functional.normalize(self.project(self.table(flat, starts)), dim=-1)
 
 
-def text_encoder(settings: Lass) -> LearnedText:
-    """Raises ProfileError for an encoder that has no weights here."""
+def text_encoder(settings: Lass) -> LearnedText | ClapText:
+    """Raises WeightsError for CLAP without its weights."""
     if settings.text == "clap":
-        raise ProfileError(
-            "lass.text 'clap' needs the published CLAP weights, which come with the paper profile's checkpoints "
-            "and cannot be loaded yet: set lass.text to 'learned'"
-        )
+        return ClapText(clap_weights(settings.weights), settings.condition_size)
     return LearnedText(settings.condition_size)

@@ -43,7 +43,7 @@ class Detector(nn.Module):
         sed, data = profile.sed, profile.data
         self.classes = tuple(data.classes)
         self.mel = LinearMel(sed.mel, data.sample_rate)
-        self.encoder = build_encoder(sed.encoder, data.sample_rate)
+        self.encoder = build_encoder(sed.encoder, data.sample_rate, sed.bfloat16)
         self.crnn = CRNN(
             len(data.classes),
             **sed.crnn.model_dump(),
@@ -53,6 +53,12 @@ class Detector(nn.Module):
         self.nb_frames = data.nb_samples // sed.mel.hop + 1
         for frames, _ in sed.crnn.pooling:
             self.nb_frames //= frames
+        self.frame_seconds = data.clip_seconds / self.nb_frames
+
+    @property
+    def embedding_seconds(self) -> float | None:
+        """Between the embeddings of `features`; None without an encoder."""
+        return max(self.encoder.frame_seconds, self.frame_seconds) if self.encoder else None
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """waveforms: (B, nb_samples) → strong (B, nb_classes, nb_frames), weak (B, nb_classes)."""
@@ -61,7 +67,21 @@ class Detector(nn.Module):
     @torch.no_grad()
     def features(self, waveforms: Tensor) -> Features:
         """waveforms: (B, nb_samples) → the CRNN's inputs, before they are scaled."""
-        return Features(self.mel(waveforms), self.encoder(waveforms) if self.encoder else None)
+        return Features(self.mel(waveforms), self.embeddings(waveforms))
+
+    @torch.no_grad()
+    def embeddings(self, waveforms: Tensor) -> Tensor | None:
+        """(B, nb_samples) → (B, size, nb_embedding_frames), no finer than the output: finer ones are averaged.
+
+        The CRNN would average them too, but after augmentation; here there are a third as many numbers to keep. Both
+        orders give the same but where clips are turned in time by what is no whole number of frames' embeddings.
+        """
+        if self.encoder is None:
+            return None
+        embeddings = self.encoder(waveforms)
+        if self.encoder.frame_seconds < self.frame_seconds:
+            return F.adaptive_avg_pool1d(embeddings, self.nb_frames)
+        return embeddings
 
     def detect(self, features: Features) -> tuple[Tensor, Tensor]:
         """Features → strong (B, nb_classes, nb_frames), weak (B, nb_classes)."""

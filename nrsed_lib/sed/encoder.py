@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torchaudio.transforms import Resample
 
 from nrsed_lib.data.download import fetch
-from nrsed_lib.profile import ProfileError
-from nrsed_lib.sed import mn04
+from nrsed_lib.sed import beats, mn04
 from nrsed_lib.store import read_tensors, write_tensors
+from nrsed_lib.training import has_bfloat16
+from nrsed_lib.weights.files import about_weights, find_weights
 
 # Few clips at a time stay in a CPU's cache: 2.5 times as fast as a batch of 20.
 CPU_BATCH = 2
@@ -67,14 +68,47 @@ def load_mn04() -> mn04.MN04:
     return network.eval()
 
 
-def build_encoder(name: str, sample_rate: int) -> FrameEncoder | None:
+class BeatsEncoder(FrameEncoder):
+    """BEATs: 768 channels, 50 embeddings a second, which is eight bands of a patch every 0.16 s, one after the other.
+
+    They serve as frames, as published: pooled to the detector's frames, each is a mean over bands and time.
+    bfloat16: the network's products, where the processor has them; spectra and sums stay float32. Embeddings then
+    differ from those in float32 by about 1 % of their rms.
+    """
+
+    size = 768
+    frame_seconds = beats.PATCH * 0.01 / (beats.NB_BANDS // beats.PATCH)
+
+    def __init__(self, sample_rate: int, network: beats.Beats, bfloat16: bool = False) -> None:
+        super().__init__()
+        self.resample = Resample(sample_rate, beats.SAMPLE_RATE)
+        self.mel = beats.KaldiFbank()
+        self.network = network
+        self.low_precision = bfloat16
+        self.freeze()
+
+    @torch.no_grad()
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """waveforms: (B, nb_samples) → (B, 768, nb_samples // 2560 x 8 or so: 496 for 10 s)."""
+        parts = waveforms.split(CPU_BATCH if waveforms.device.type == "cpu" else len(waveforms))
+        low = self.low_precision and has_bfloat16(waveforms)
+        with torch.autocast(waveforms.device.type, torch.bfloat16, enabled=low):
+            return torch.cat([self.network(self.mel(self.resample(part))).float() for part in parts]).transpose(1, 2)
+
+
+def load_beats() -> beats.Beats:
+    """BEATs with the converted weights "beats". Raises WeightsError saying how to come by them."""
+    path = find_weights("beats")
+    network = beats.Beats(**about_weights(path)["architecture"])
+    network.load_state_dict(read_tensors(path)[0])
+    return network.eval()
+
+
+def build_encoder(name: str, sample_rate: int, bfloat16: bool = False) -> FrameEncoder | None:
     """The encoder of a profile's `sed.encoder`, with its weights; None for "none".
 
-    Raises ProfileError for "beats", and DownloadError when weights can not be had.
+    Raises DownloadError or WeightsError when weights can not be had.
     """
     if name == "beats":
-        raise ProfileError(
-            "sed.encoder 'beats' is not built yet: it needs BEATs (iter3+, AudioSet-2M fine-tuned, 768 channels, "
-            "50 frames a second) and its checkpoint; use 'mn04' (downloaded, 4 MB) or 'none'"
-        )
+        return BeatsEncoder(sample_rate, load_beats(), bfloat16)
     return Mn04Encoder(sample_rate) if name == "mn04" else None

@@ -6,13 +6,16 @@ number of steps, clips and draws.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
+from nrsed_lib import processes
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
@@ -21,7 +24,7 @@ from nrsed_lib.profile import Finetune, SnrRange
 from nrsed_lib.sed.detector import Detector, Features, load_detector
 from nrsed_lib.sed.mean_teacher import learn, learned
 from nrsed_lib.sed.noise import NoiseBank, choose
-from nrsed_lib.sed.training_set import TrainingSet
+from nrsed_lib.sed.training_set import Audio, TrainingSet
 from nrsed_lib.store import Run
 from nrsed_lib.training import device
 
@@ -84,45 +87,59 @@ class NoisyEar:
 
     def hear(self, index: Tensor, step: int) -> Heard:
         """The drawn clips as they sound at `step`. index: (B,) clip numbers."""
-        clean = self.clips.audio[index].float() / FULL_SCALE
+        clean = self.clips.audio[index] * (1 / FULL_SCALE)
         snrs = snr_range(self.settings, self.recipe, step)
         if snrs is None:
             return Heard(clean, torch.full_like(clean[:, 0], torch.inf), torch.full_like(index[:, None], -1))
         noises, present = self.bank.draw(self.allowed[index])
-        snr_db = snrs[0] + (snrs[1] - snrs[0]) * torch.rand(len(index), device=index.device)
+        snr_db = snrs[0] + (snrs[1] - snrs[0]) * torch.rand(len(index), device=clean.device)
         mixtures, _ = mix_at_snr(clean, self.bank.tracks(noises, present, clean.shape[1]), snr_db)
         return Heard(mixtures, snr_db, noises.where(present, -1))
 
 
-def noisy_ear(run: Run, recipe: Recipe, detector: Detector) -> NoisyEar:
-    """The recipe's noise for every training clip.
+def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, NoisyEar]:
+    """Of each recipe in `names` the noise for every training clip; clips and noises are shared.
 
     The LLM chooses by labels, which unlabelled clips do not have: they take the labels that `detector`
     (g_θ) hears in them, as a mean teacher would.
     """
     clips = TrainingSet.load(run, detector.nb_frames, device())
     bank = NoiseBank.of(load_sources(run, "train"), run.profile.data.noise_classes, device())
-    selection = noise_selection(run, recipe)
-    label_sets = clips.label_sets + heard_label_sets(detector, clips.audio[len(clips.label_sets) :])
-    allowed = bank.allowed([choose(labels, selection) for labels in label_sets])
-    return NoisyEar(clips, bank, allowed, recipe, run.profile.sed.finetune)
+    label_sets = clips.label_sets + heard_label_sets(detector, clips.audio, len(clips.label_sets))
+    ears = {}
+    for name in names:
+        selection = noise_selection(run, RECIPES[name])
+        allowed = bank.allowed([choose(labels, selection) for labels in label_sets])
+        ears[name] = NoisyEar(clips, bank, allowed, RECIPES[name], run.profile.sed.finetune)
+    return ears
 
 
 @torch.no_grad()
-def heard_label_sets(detector: Detector, audio: Tensor, batch: int = 16) -> list[frozenset[str]]:
-    """Labels of clips as the detector hears them. audio: (nb_clips, nb_samples) int16."""
-    heard = torch.cat([detector(part.float() / FULL_SCALE)[1] > THRESHOLD for part in audio.split(batch)])
+def heard_label_sets(
+    detector: Detector, audio: Tensor | Audio, first: int = 0, batch: int = 16
+) -> list[frozenset[str]]:
+    """Labels of the clips from number `first` on as the detector hears them. audio: (nb_clips, nb_samples) int16."""
+    starts = tqdm(range(first, len(audio), batch), desc="labels", mininterval=1.0, leave=False)
+    heard = torch.cat([detector(audio[i : i + batch].float() / FULL_SCALE)[1] > THRESHOLD for i in starts])
     return [frozenset(c for c, there in zip(detector.classes, row, strict=True) if there) for row in heard.tolist()]
 
 
-def finetune(run: Run, name: str) -> pd.DataFrame:
-    """Stage 04: fine-tune g_θ by `RECIPES[name]`; leave `<name>.safetensors` and return its history."""
+def finetune(run: Run, name: str, ear: NoisyEar | None = None) -> pd.DataFrame:
+    """Stage 04: fine-tune g_θ by `RECIPES[name]`; leave `<name>.safetensors` and return its history.
+
+    ear: of `noisy_ears`, where it is there already: clips and noises are gigabytes.
+    """
     if (history := learned(run, name)) is not None:
         return history
     detector = load_detector(run.find("03", "theta.safetensors"), run.profile)
-    ear = noisy_ear(run, RECIPES[name], detector)
+    ear = ear or noisy_ears(run, [name], detector)[name]
+
+    batch = run.profile.sed.batch
+    share = processes.Share((batch.strong, batch.weak, batch.unlabelled))
 
     def hear(index: Tensor, step: int, _: torch.Generator) -> Features:
-        return detector.features(ear.hear(index, step).mixtures)
+        mixtures = share.of(ear.hear(index, step).mixtures)  # mixing is cheap; the encoder hears its share only
+        mels, embeddings = detector.features(mixtures)
+        return Features(share.gather(mels), None if embeddings is None else share.gather(embeddings))
 
     return learn(run, name, detector, hear, ear.clips, run.profile.sed.finetune)

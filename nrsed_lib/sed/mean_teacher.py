@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nrsed_lib import processes
 from nrsed_lib.profile import Batch, Schedule
 from nrsed_lib.sed import augment
 from nrsed_lib.sed.detector import Detector, Features, save_detector
@@ -63,14 +64,17 @@ def update_teacher(teacher: nn.Module, student: nn.Module, step: int, ema: float
 def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSet, schedule: Schedule) -> pd.DataFrame:
     """Train `detector`, leave its teacher in `<name>.safetensors`, `history_<name>.csv` and return the latter.
 
-    hear(index, step, generator) gives the features of the drawn clips: from a cache, or with noise.
+    hear(index, step, generator) gives the features of the drawn clips: from a cache, or with noise. Of
+    several processes (`processes.py`) each augments the whole batch and learns from its share.
     Returns one row a step: the four losses, the rate and the weight of consistency.
     """
     sed, mel_seconds = run.profile.sed, run.profile.sed.mel.hop / run.profile.data.sample_rate
-    frame_seconds = run.profile.data.clip_seconds / detector.nb_frames
-    embedding_seconds = detector.encoder.frame_seconds if detector.encoder else None
+    frame_seconds, embedding_seconds = detector.frame_seconds, detector.embedding_seconds
     sizes = [sed.batch.strong, sed.batch.weak, sed.batch.unlabelled]
-    student, teacher = detector.crnn.train(), copy.deepcopy(detector.crnn).requires_grad_(False).eval()
+    share = processes.Share(tuple(sizes))
+    own = Batch(**dict(zip(Batch.model_fields, share.own, strict=True)))
+    teacher = copy.deepcopy(detector.crnn).requires_grad_(False).eval()
+    student = processes.as_one(detector.crnn, share).train()
     optimiser = torch.optim.Adam(student.parameters(), lr=schedule.lr)
 
     def step(i: int, generator: torch.Generator) -> dict[str, Tensor | float]:
@@ -82,36 +86,40 @@ def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSe
         mels = scale(features.mels)
         masked = augment.mask(mels, 2, round(MASK_SECONDS / mel_seconds), nb_masks=2)
         masked = augment.mask(masked, 1, round(MASK_BANDS * mels.shape[1]))
-        seen = student(masked, features.embeddings)
+        masked, mels, strong, weak = (share.of(x) for x in (masked, mels, strong, weak))
+        embeddings = None if features.embeddings is None else share.of(features.embeddings)
+        seen = student(masked, embeddings)
         with torch.no_grad():
-            taught = teacher(mels, features.embeddings)
+            taught = teacher(mels, embeddings)
         ramp = warmup(i, schedule.warmup_steps)
-        (loss_strong, loss_weak), (gap_strong, gap_weak) = (
-            label_loss(seen, (strong, weak), sed.batch),
-            consistency_loss(seen, taught),
+        means = (*label_loss(seen, (strong, weak), own), *consistency_loss(seen, taught))
+        loss_strong, loss_weak, gap_strong, gap_weak = (
+            share.weight(nb_groups) * mean for nb_groups, mean in zip((1, 2, 3, 3), means, strict=True)
         )
         loss = loss_strong + loss_weak + sed.consistency * ramp * (gap_strong + gap_weak)
         for group in optimiser.param_groups:
             group["lr"] = schedule.lr * ramp
         optimiser.zero_grad()
         loss.backward()
+        processes.add_gradients(student)
         optimiser.step()
         update_teacher(teacher, student, i, sed.ema)
-        return {
+        measured = {
             "loss": loss.detach(),
             "strong": loss_strong.detach(),
             "weak": loss_weak.detach(),
             "consistency_strong": gap_strong.detach(),
             "consistency_weak": gap_weak.detach(),
-            "lr": schedule.lr * ramp,
-            "consistency_weight": sed.consistency * ramp,
         }
+        return processes.add(measured) | {"lr": schedule.lr * ramp, "consistency_weight": sed.consistency * ramp}
 
     state: dict[str, Stateful] = {"student": student, "teacher": teacher, "optimiser": optimiser}
     rows = fit(name, step, state, schedule.steps, run.folder, run.seed)
-    write_table(run.folder / f"history_{name}.csv", rows)
     detector.crnn.load_state_dict(teacher.state_dict())
-    save_detector(run.folder / f"{name}.safetensors", detector)  # last: when it is there, all is done
+    if processes.is_first():
+        write_table(run.folder / f"history_{name}.csv", rows)
+        save_detector(run.folder / f"{name}.safetensors", detector)  # last: when it is there, all is done
+    processes.wait()
     return rows
 
 

@@ -8,8 +8,9 @@ from tqdm import tqdm
 
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.sed.detector import Detector, Features
+from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
 from nrsed_lib.sed.mean_teacher import learn, learned
-from nrsed_lib.sed.training_set import TrainingSet
+from nrsed_lib.sed.training_set import Audio, TrainingSet
 from nrsed_lib.store import Run
 from nrsed_lib.training import device
 
@@ -17,19 +18,25 @@ from nrsed_lib.training import device
 def train(run: Run) -> pd.DataFrame:
     """Stage 03: leave `theta.safetensors` and return its history, one row a step.
 
-    Clean clips sound the same at every step, so their features are computed once.
+    Clean clips sound the same at every step, so their features are computed once: all in memory, but for
+    BEATs', which would be 45 GB at the paper's scale and are kept, averaged, in a file (`sed/embeddings.py`).
     """
     if (history := learned(run, "theta")) is not None:
         return history
     torch.manual_seed(run.seed)
     detector = Detector(run.profile).to(device())
     clips = TrainingSet.load(run, detector.nb_frames, device())
-    features = all_features(detector, clips.audio)
+    features: Features | KeptEmbeddings
+    if run.profile.sed.encoder == "beats":
+        features = keep_embeddings(detector, clips.audio, run.folder / "embeddings.npy")
+    else:
+        features = all_features(detector, clips.audio)
     return learn(run, "theta", detector, lambda index, *_: features.rows(index), clips, run.profile.sed.train)
 
 
-def all_features(detector: Detector, audio: torch.Tensor, batch: int = 20) -> Features:
+def all_features(detector: Detector, audio: torch.Tensor | Audio, batch: int = 20) -> Features:
     """Features of every clip. audio: (nb_clips, nb_samples) int16."""
-    parts = tqdm(audio.split(batch), desc="features", mininterval=1.0, leave=False)
-    mels, embeddings = zip(*(detector.features(part.float() / FULL_SCALE) for part in parts), strict=True)
+    starts = tqdm(range(0, len(audio), batch), desc="features", mininterval=1.0, leave=False)
+    parts = (audio[start : start + batch].float() / FULL_SCALE for start in starts)
+    mels, embeddings = zip(*map(detector.features, parts), strict=True)
     return Features(torch.cat(mels), None if embeddings[0] is None else torch.cat(embeddings))

@@ -1,5 +1,7 @@
 """STFT, bands and text: what goes into the network and comes back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -9,7 +11,8 @@ from nrsed_lib.lass.bands import band_filters
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.lass.stft import Stft
 from nrsed_lib.lass.text import LearnedText, text_encoder
-from nrsed_lib.profile import Lass, ProfileError
+from nrsed_lib.profile import Lass
+from nrsed_lib.weights.files import WeightsError
 
 TRAIN = {"steps": 1, "warmup_steps": 0, "batch": 1, "seconds": 1}
 SMALL = Lass(
@@ -97,6 +100,7 @@ def test_an_empty_text_is_an_error() -> None:
         LearnedText(8).embed(["dog", " "])
 
 
-def test_clap_says_what_it_needs() -> None:
-    with pytest.raises(ProfileError, match="published CLAP weights"):
+def test_clap_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NRSED_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError, match=r"clap\.safetensors is missing: get .* from https://"):
         text_encoder(SMALL.model_copy(update={"text": "clap"}))

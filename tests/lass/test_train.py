@@ -9,6 +9,7 @@ from test_mixtures import RATE, tones
 
 from nrsed_lib.evaluate.separation import sdr_improvement
 from nrsed_lib.lass import train
+from nrsed_lib.lass.learn import rate
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import LassTrain, load_profile
@@ -90,7 +91,7 @@ def test_the_best_mask_has_the_lowest_entropy() -> None:
 
 def test_rate_warms_up_and_falls_to_nothing() -> None:
     schedule = LassTrain(steps=100, warmup_steps=10, batch=1, seconds=1.0)
-    rates = [train.rate(i, schedule) for i in range(100)]
+    rates = [rate(i, schedule) for i in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) > 0.95
     assert rates[-1] < 1e-3

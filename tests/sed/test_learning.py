@@ -15,7 +15,7 @@ from nrsed_lib.llm.selection import select
 from nrsed_lib.profile import Batch, load_profile
 from nrsed_lib.sed import augment, mean_teacher
 from nrsed_lib.sed.detector import Detector, Features
-from nrsed_lib.sed.finetune import RECIPES, finetune, noisy_ear, snr_range
+from nrsed_lib.sed.finetune import RECIPES, finetune, noisy_ears, snr_range
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.train import train
 from nrsed_lib.store import Run, open_stage, read_tensors
@@ -144,7 +144,7 @@ def test_curriculum_goes_from_clean_to_noisy() -> None:
 
 def test_noise_is_what_was_chosen_at_the_snr_that_is_said(trained: Run) -> None:
     run = open_stage("04", trained.profile)
-    ear = noisy_ear(run, RECIPES["full"], Detector(run.profile).eval())
+    ear = noisy_ears(run, ["full"], Detector(run.profile).eval())["full"]
     ear = dataclasses.replace(ear, recipe=RECIPES["no_curriculum"])
     torch.manual_seed(0)
     index = torch.arange(12)
@@ -167,7 +167,8 @@ def test_tracks_repeat_a_sound_with_pauses_in_its_slot(smoke_data: Run) -> None:
     track = bank.tracks(torch.tensor([[short]]), torch.tensor([[True]]), 40_000)[0]
     torch.manual_seed(0)
     uniform = torch.rand(4, 1)
-    start, period = int(-0.3 * uniform[0] * 40_000), length + int(16_000 * (0.1 + 0.4 * uniform[3]))
+    # On a grid of 160 samples: 250 blocks in the clip, 100 a second.
+    start, period = 160 * int(-0.3 * uniform[0] * 250), 160 * (-(-length // 160) + int(100 * (0.1 + 0.4 * uniform[3])))
     gain = 10 ** ((-3 + 6 * float(uniform[2])) / 20)
     for t in range(0, 40_000, 997):
         position = (t - start) % period

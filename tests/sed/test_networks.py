@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from golden import assert_golden, draw, fill, names_and_shapes, read
 
 from nrsed_lib.data.download import DownloadError
-from nrsed_lib.profile import ProfileError
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.encoder import Mn04Encoder, build_encoder
 from nrsed_lib.sed.mn04 import MN04, KaldiMel
+from nrsed_lib.weights.files import WeightsError
 
 
 @pytest.mark.parametrize("name", ["crnn", "crnn_beats"])
@@ -73,7 +75,8 @@ def test_encoder_is_frozen_and_batches_agree(encoder: Mn04Encoder) -> None:
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4 * float(together.abs().max()))
 
 
-def test_encoders_by_name() -> None:
+def test_encoders_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert build_encoder("none", 16_000) is None
-    with pytest.raises(ProfileError, match="BEATs"):
+    monkeypatch.setenv("NRSED_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError, match="nrsed weights convert"):
         build_encoder("beats", 16_000)

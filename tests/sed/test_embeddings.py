@@ -1,0 +1,125 @@
+"""Embeddings kept in a file: the same as computed, in float16; a killed computation goes on where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nrsed_lib.data.clips import FULL_SCALE
+from nrsed_lib.profile import Profile, load_profile
+from nrsed_lib.sed import detector as detectors
+from nrsed_lib.sed import embeddings as kept_embeddings
+from nrsed_lib.sed.beats import Beats
+from nrsed_lib.sed.detector import Detector
+from nrsed_lib.sed.embeddings import keep_embeddings
+from nrsed_lib.sed.encoder import BeatsEncoder
+from nrsed_lib.sed.train import train
+from nrsed_lib.store import Run
+
+
+class SmallBeats(BeatsEncoder):
+    """BEATs' layout with few channels, at random."""
+
+    size = 32
+
+    def __init__(self, sample_rate: int) -> None:
+        torch.manual_seed(0)
+        super().__init__(sample_rate, Beats(16, 32, 1, 48, 2, 320, 800, 128, 16))
+
+
+@pytest.fixture
+def profile(monkeypatch: pytest.MonkeyPatch) -> Profile:
+    monkeypatch.setattr(detectors, "build_encoder", lambda name, rate, bfloat16: SmallBeats(rate))
+    return load_profile("smoke", {"sed.encoder": "beats"})
+
+
+@pytest.fixture
+def detector(profile: Profile) -> Detector:
+    torch.manual_seed(1)
+    return Detector(profile).eval()
+
+
+def clips(detector: Detector, nb: int, profile: Profile) -> Tensor:
+    generator = torch.Generator().manual_seed(2)
+    return (3000 * torch.randn(nb, profile.data.nb_samples, generator=generator)).short()
+
+
+def test_finer_embeddings_are_averaged_to_the_output_frames(detector: Detector, profile: Profile) -> None:
+    waveforms = clips(detector, 2, profile).float() / FULL_SCALE
+    assert detector.encoder is not None
+    fine = detector.encoder(waveforms)
+    assert fine.shape[-1] > detector.nb_frames
+    features = detector.features(waveforms)
+    assert features.embeddings is not None
+    assert features.embeddings.shape == (2, 32, detector.nb_frames)
+    assert detector.embedding_seconds == detector.frame_seconds
+    # the CRNN would have done the same, later
+    expected = detector.detect(features._replace(embeddings=fine))
+    for ours, theirs in zip(detector.detect(features), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    frames = torch.stack([f.mean(-1) for f in _windows(fine, detector.nb_frames)], -1)  # by hand
+    torch.testing.assert_close(features.embeddings, frames, rtol=1e-5, atol=1e-6)
+
+
+def _windows(x: Tensor, nb: int) -> list[Tensor]:
+    size = x.shape[-1]
+    return [x[..., i * size // nb : -((i + 1) * size // -nb)] for i in range(nb)]
+
+
+def test_kept_are_as_computed_in_float16(detector: Detector, profile: Profile, tmp_path: Path) -> None:
+    audio = clips(detector, 5, profile)
+    kept = keep_embeddings(detector, audio, tmp_path / "embeddings.npy")
+    index = torch.tensor([4, 0, 4])
+    rows, computed = kept.rows(index), detector.features(audio[index].float() / FULL_SCALE)
+    assert torch.equal(rows.mels, computed.mels)
+    assert rows.embeddings is not None and computed.embeddings is not None
+    assert rows.embeddings.dtype == torch.float32
+    torch.testing.assert_close(rows.embeddings, computed.embeddings, rtol=2**-11, atol=1e-6)
+    assert isinstance(np.load(tmp_path / "embeddings.npy", mmap_mode="r"), np.memmap)
+    assert [p.name for p in tmp_path.iterdir()] == ["embeddings.npy"]
+
+
+def test_killed_goes_on_and_done_is_read(
+    detector: Detector, profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_embeddings, "BATCH", 2)
+    audio = clips(detector, 7, profile)
+    whole = keep_embeddings(detector, audio, tmp_path / "whole.npy").embeddings
+    compute, calls = detector.embeddings, []
+
+    def killed(waveforms: Tensor) -> Tensor | None:
+        calls.append(len(waveforms))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(waveforms)
+
+    monkeypatch.setattr(detector, "embeddings", killed)
+    with pytest.raises(KeyboardInterrupt):
+        keep_embeddings(detector, audio, tmp_path / "killed.npy")
+    assert not (tmp_path / "killed.npy").exists()
+    resumed = keep_embeddings(detector, audio, tmp_path / "killed.npy").embeddings
+    assert calls == [2, 2, 2, 2, 1]  # the third batch was killed, and is the first of the second run
+    assert torch.equal(resumed, whole)
+    keep_embeddings(detector, audio, tmp_path / "killed.npy")
+    assert len(calls) == 5
+
+
+def test_stage_1_learns_from_kept_embeddings(
+    profile: Profile, smoke_data: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "smoke" / "work"
+    work.mkdir(parents=True)
+    (work / smoke_data.folder.name).symlink_to(smoke_data.folder)
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))  # the stage's folder is shared by other tests of this session
+    monkeypatch.setattr("nrsed_lib.sed.train.all_features", None)  # nothing is gathered in memory
+    run = Run(profile, "03", 0)
+    run.folder.mkdir()
+    assert len(train(run)) == profile.sed.train.steps
+    data = profile.data
+    shape = np.load(run.folder / "embeddings.npy", mmap_mode="r").shape
+    assert shape == (data.nb_strong + data.nb_weak + data.nb_unlabelled, 32, Detector(profile).nb_frames)
+    assert (run.folder / "theta.safetensors").exists()
