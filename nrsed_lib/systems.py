@@ -6,6 +6,7 @@ A system is: who writes the queries, and which detectors hear what. Everything e
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,9 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from nrsed_lib.data.clips import FULL_SCALE
-from nrsed_lib.data.mixing import noisy
-from nrsed_lib.data.prepare import load_split, load_test_noise
+from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.remix import remix, separate
 from nrsed_lib.lass.separator import Separator, load_separator
@@ -99,16 +98,20 @@ def score_mixtures(
     batch: int,
     median_frames: int = 7,
     clips_at_once: int = 16,
+    systems: Mapping[str, System] = SYSTEMS,
+    asking: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, float]]:
-    """Frame scores of all systems on one condition.
+    """Frame scores of `systems` (all of Table I by default) on one condition.
 
-    mixtures: (nb_clips, nb_samples). truth: (nb_clips, nb_classes) weak labels. Returns
+    mixtures: (nb_clips, nb_samples). truth: (nb_clips, nb_classes) weak labels. detectors: those that
+    `systems` name. asking: who else writes queries: waveforms (B, nb_samples) -> (B, nb_classes), above
+    THRESHOLD where a class is asked for. Returns
     median-filtered frame scores (nb_clips, nb_classes, nb_frames) by system, clip-wise predictions
     (nb_clips, nb_classes) by who writes the queries, and seconds by what they were spent on.
     """
     conditions = separator.embed(texts)  # once, not once a clip
-    sources = sorted({s.queries for s in SYSTEMS.values() if s.queries})
-    wanted = sorted({(model, s.queries) for s in SYSTEMS.values() for model, heard in s.detectors if heard == "remix"})
+    sources = sorted({s.queries for s in systems.values() if s.queries})
+    wanted = sorted({(model, s.queries) for s in systems.values() for model, heard in s.detectors if heard == "remix"})
     start = _now()
     predict(detectors["theta"], mixtures[:clips_at_once], batch)
     seconds = {"detect_a_clip": (_now() - start) / len(mixtures[:clips_at_once]), "separate": 0.0}
@@ -121,6 +124,7 @@ def score_mixtures(
         for model, (strong, weak) in _detect(detectors, chunk, batch).items():
             frames.setdefault((model, None), []).append(strong)
             predictions[model] = weak
+        predictions |= {name: ask(chunk).to(chunk) for name, ask in (asking or {}).items()}
         start = _now()
         asked = query_table(predictions)
         remixes, which = separate_and_remix(
@@ -141,7 +145,7 @@ def score_mixtures(
             ).mean(0),
             median_frames,
         )
-        for name, system in SYSTEMS.items()
+        for name, system in systems.items()
     }
     return scores, {name: torch.cat(parts) for name, parts in clip_scores.items()}, seconds
 
@@ -163,31 +167,32 @@ def _detect(detectors: dict[str, Detector], waveforms: Tensor, batch: int) -> di
     return {model: (torch.cat([s for s, _ in p]), torch.cat([w for _, w in p])) for model, p in parts.items()}
 
 
-def test_systems(run: Run) -> None:
+def test_systems(run: Run, only: str | None = None) -> None:
     """Stage 3 for every condition; one file a condition, so that a killed run resumes at the next.
 
     Leaves scores_<condition>.safetensors (a float16 tensor by system), queries_<condition>.safetensors
-    (float32 by query source) and costs.csv in the stage's folder.
+    (float32 by query source) and costs.csv in the stage's folder; of `only` one condition, just its files.
     """
     profile = run.profile
-    clips, noise = load_split(run, "test"), load_test_noise(run).float() / FULL_SCALE  # (nb_clips, nb_samples)
+    clips = load_split(run, "test")
     detectors = {
         m: load_detector(run.find(stage, f"{m}.safetensors"), profile).to(device()) for m, stage in MODELS.items()
     }
     separator = load_separator(run.find("05", "separator.safetensors"), profile).to(device())
     texts = [query_text(name) for name in clips.classes]
-    for condition, snr_db in profile.data.conditions.items():
+    for condition in profile.data.conditions:
         path = run.folder / f"scores_{condition}.safetensors"
-        if path.exists():
+        if path.exists() or only not in (None, condition):
             continue
-        mixtures = noisy(clips.waveforms(), noise, snr_db)
+        mixtures = load_condition(run, condition)  # (nb_clips, nb_samples)
         scores, queries, seconds = score_mixtures(
             mixtures, clips.weak(), detectors, separator, texts, profile.evaluate.batch, profile.sed.median_frames
         )
         about = {"condition": condition, "seed": run.seed, "nb_clips": len(clips.names), "seconds": seconds}
         write_tensors(run.folder / f"queries_{condition}.safetensors", queries, **about)
         write_tensors(path, {name: s.half() for name, s in scores.items()}, **about)
-    write_table(run.folder / "costs.csv", _costs(run))
+    if only is None:
+        write_table(run.folder / "costs.csv", _costs(run))
 
 
 def _costs(run: Run) -> pd.DataFrame:
@@ -251,8 +256,7 @@ def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full"
         raise ValueError(f"no query source {queries!r}: use truth, all, {', '.join(MODELS)}")
     separator = load_separator(run.find("05", "separator.safetensors"), run.profile).to(device())
     theta = load_detector(run.find("03", "theta.safetensors"), run.profile).to(device())
-    noise = load_test_noise(run)[[index]].float() / FULL_SCALE
-    mixture = noisy(clips.waveforms([index]), noise, conditions[condition]).to(device())
+    mixture = load_condition(run, condition, [index]).to(device())
     predictions = {"truth": clips.weak()[[index]].to(device())}
     if queries in MODELS:
         asking = load_detector(run.find(MODELS[queries], f"{queries}.safetensors"), run.profile).to(device())

@@ -19,6 +19,7 @@ from scipy.stats import rankdata
 
 from nrsed_lib.evaluate.bootstrap import Array, interval
 from nrsed_lib.evaluate.measure import Cell, Measured
+from nrsed_lib.evaluate.paired import verdict
 from nrsed_lib.evaluate.published import paper_table
 
 CLEAN = "clean"
@@ -148,11 +149,6 @@ STATISTICS: dict[str, tuple[Callable[[Evidence, Claim], Array], float]] = {  # a
     "rank correlation": (rank_correlation, 1.0),
     "rank correlation within": (rank_correlation_within, 1.0),
 }
-
-
-def verdict(low: float, high: float) -> str:
-    """Of an interval of a statistic that a true claim puts above zero."""
-    return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
 
 
 def ledger(measured: Measured, claims: tuple[Claim, ...] = CLAIMS) -> pd.DataFrame:

@@ -22,6 +22,18 @@ from nrsed_lib.evaluate.recall import bootstrapped_recall
 from nrsed_lib.store import Run, read_tensors, write_tensors
 
 Cell = tuple[str, str]  # (condition, system)
+Tensors = dict[str, torch.Tensor]
+# What a test left for a condition and a seed: frame scores (nb_clips, nb_classes, nb_frames) by system, and
+# clip-wise predictions (nb_clips, nb_classes) by who writes the queries.
+Tested = Callable[[Run, str, int], tuple[Tensors, Tensors]]
+
+
+def tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
+    """What stage 06 left."""
+    scores, queries = (
+        read_tensors(run.find("06", f"{name}_{condition}.safetensors", seed))[0] for name in ("scores", "queries")
+    )
+    return scores, queries
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,8 @@ class Measured:
         return next(iter(self.psds.values())).shape[-1] - 1
 
 
-def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str]) -> Measured:
-    """PSDS and recall of what stage 06 left for each seed; a seed that was measured is kept.
+def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str], left: Tested = tested) -> Measured:
+    """PSDS and recall of what stage 06 (or `left`) left for each seed; a seed that was measured is kept.
 
     systems: whose PSDS, in the order of the tables. query_models: whose recall: system -> the model
     whose clip-wise predictions are its queries.
@@ -56,41 +68,39 @@ def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str]) -
     clips, seeds = load_split(run, "test"), run.profile.seeds
     conditions = list(run.profile.data.conditions)
     counts = draw_clips(len(clips), run.profile.evaluate.nb_bootstrap)
-    psds = [_psds_of_seed(run, seed, systems, clips, counts) for seed in seeds]
+    psds = [_psds_of_seed(run, seed, systems, clips, counts, left) for seed in seeds]
     return Measured(
         psds={(c, s): np.stack([of[f"{c}/{s}"] for of in psds]) for c in conditions for s in systems},
-        recall=measure_recall(run, query_models, clips, counts),
+        recall=measure_recall(run, query_models, clips, counts, left),
         seeds=list(seeds),
         nb_clips=len(clips),
     )
 
 
 def measure_recall(
-    run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64]
+    run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64], left: Tested = tested
 ) -> dict[Cell, Array]:
-    """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that stage 06 left.
+    """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that stage 06 (or `left`) left.
 
     counts: (nb_draws, nb_clips), see `bootstrap.draw_clips`.
     """
     labels, recall = clips.weak(), {}
     for condition in run.profile.data.conditions:
-        predictions = [
-            read_tensors(run.find("06", f"queries_{condition}.safetensors", s))[0] for s in run.profile.seeds
-        ]
+        predictions = [left(run, condition, seed)[1] for seed in run.profile.seeds]
         for system, model in query_models.items():
             recall[condition, system] = np.stack([bootstrapped_recall(p[model], labels, counts) for p in predictions])
     return recall
 
 
 def _psds_of_seed(
-    run: Run, seed: int, systems: Sequence[str], clips: Clips, counts: NDArray[np.int64]
+    run: Run, seed: int, systems: Sequence[str], clips: Clips, counts: NDArray[np.int64], left: Tested
 ) -> dict[str, Array]:
     """ "<condition>/<system>" -> (nb_scenarios, nb_draws), from the stage's folder if it is there."""
     path = run.folder / f"psds-seed{seed}.safetensors"
     if not path.exists():
         scores: dict[str, NDArray[np.float16]] = {}
         for condition in run.profile.data.conditions:
-            tensors, _ = read_tensors(run.find("06", f"scores_{condition}.safetensors", seed))
+            tensors, _ = left(run, condition, seed)
             scores |= {f"{condition}/{system}": tensors[system].numpy() for system in systems}
         work = partial(_psds_of, labels=Labels.of(clips), counts=counts)
         with _mapping() as each:

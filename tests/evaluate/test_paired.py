@@ -1,0 +1,56 @@
+"""The paired bootstrap of studies, against arithmetic."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nrsed_lib.evaluate.paired import Draws, by_seed, verdict
+
+
+def test_weights_add_up_to_one_and_the_first_is_the_study():
+    draws = Draws.of(20, 3, 50)
+    for weights, nb in ((draws.mixtures, 20), (draws.seeds, 3)):
+        assert weights.shape == (51, nb)
+        np.testing.assert_allclose(weights.sum(1), 1)
+        np.testing.assert_allclose(weights[0], 1 / nb)
+
+
+def test_the_estimate_is_the_mean_and_a_constant_has_no_spread():
+    values = np.random.default_rng(0).normal(size=(3, 40))
+    assert Draws.of(40, 3).estimate(values)[0] == pytest.approx(values.mean())
+    assert Draws.of(40, 3).estimate(np.full((3, 40), 1.5)) == pytest.approx((1.5, 1.5, 1.5))
+
+
+def test_with_one_seed_the_interval_is_that_of_a_mean():
+    """1.96 standard errors; of 5,000 draws the quantile at 2.5 % is known to 2 % of its distance from the mean."""
+    values = np.random.default_rng(1).normal(3, 2, (1, 400))
+    value, low, high = Draws.of(400, 1, 5_000).estimate(values)
+    half = 1.96 * values.std() / np.sqrt(400)
+    np.testing.assert_allclose([value - low, high - value], half, rtol=0.06)
+
+
+def test_seeds_that_disagree_widen_it():
+    """Values that differ by seed alone: a draw is the mean of as many seeds drawn again, whatever the mixtures."""
+    values = np.array([[-1.0], [0.0], [1.0]]).repeat(50, 1)
+    draws = Draws.of(50, 3).mean(values)
+    assert set(np.round(3 * draws).astype(int)) == set(range(-3, 4))
+    np.testing.assert_allclose(3 * draws, np.round(3 * draws), atol=1e-9)
+    assert draws[1:].var() == pytest.approx(2 / 3 / 3, rel=0.15)  # the variance of a mean of three
+
+
+def test_a_shift_of_all_mixtures_is_certain_where_their_spread_is_not():
+    """Paired: what two variants share takes no part in their difference."""
+    plain = np.random.default_rng(2).normal(0, 5, (2, 60))
+    more = plain + 0.1
+    draws = Draws.of(60, 2)
+    _, low, _ = draws.estimate(more)
+    assert verdict(*draws.estimate(more - plain)[1:]) == "holds"
+    assert verdict(*draws.estimate(plain - more)[1:]) == "does not hold"
+    assert low < 0 and verdict(*draws.estimate(plain)[1:]) == "undecided"
+
+
+def test_rows_become_seeds_by_mixtures():
+    rows = pd.DataFrame({"seed": [1, 1, 0, 0], "mixture": [0, 1, 1, 0], "gain": [10.0, 11.0, 1.0, 0.0]})
+    np.testing.assert_array_equal(by_seed(rows, "gain"), [[0, 1], [10, 11]])
+    with pytest.raises(ValueError, match="gain: seed 0 has no value for mixture 0"):
+        by_seed(rows.iloc[:3], "gain")
