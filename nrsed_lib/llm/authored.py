@@ -1,8 +1,9 @@
-"""Answers written by people of this project, for running without a key: `python -m nrsed_lib.llm.authored`.
+"""Answers written for this project, for running without a key: `python -m nrsed_lib.llm.authored`.
 
-What people judged (`data/answers/judgements.yaml`: noises by place, places and look-alikes by event) is
-composed into one answer per label set that can occur, in the form in which a model's answer would be
-recorded; each says its author, and none names a model.
+What was judged (`data/answers/judgements.yaml`: noises by place, places and look-alikes by event; for the
+paper's 447 noise classes `judgements_paper.csv`, class by class with reasons) is composed into one answer per
+label set that can occur, in the form in which a model's answer would be recorded; each says its author, and
+none names a model, for none was asked.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Collection, Iterator
 from itertools import combinations
 from typing import Any
 
+import pandas as pd
 import yaml
 
+from nrsed_lib.llm import paper
 from nrsed_lib.llm.answers import Answer, AnswerError, faults, write_answers
-from nrsed_lib.llm.ontology import load_ontology
+from nrsed_lib.llm.ontology import Ontology, load_ontology
 from nrsed_lib.llm.prompts import messages, prompt_hash
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.store import DATA
@@ -22,19 +25,68 @@ from nrsed_lib.store import DATA
 JUDGEMENTS = DATA / "answers" / "judgements.yaml"
 
 ABOUT = (
-    "Answers written by people of this project ({author}), not by a language model: composed from "
-    "data/answers/judgements.yaml by `python -m nrsed_lib.llm.authored`. One answer per set of at most "
-    "{size} target classes of the profile '{profile}'; `prompt` is the hash of the prompt answered."
+    "Answers written for this project ({author}), not replies of a language model: none was asked. Composed from "
+    "{judgements} by `python -m nrsed_lib.llm.authored`. One answer per {sets}; "
+    "`prompt` is the hash of the prompt answered."
 )
 
 
 def judgements(profile: str) -> dict[str, Any]:
-    """The judgements on a profile's vocabulary: author, date, places, events."""
+    """The judgements on a profile's vocabulary: author, date, places, events, never (noises that are targets)."""
     text = yaml.safe_load(JUDGEMENTS.read_text())
     for vocabulary in text["vocabularies"]:
         if profile in vocabulary["profiles"]:
-            return {"author": text["author"], "date": text["date"], **vocabulary}
+            judged = _from_table(vocabulary) if "table" in vocabulary else {"never": [], **vocabulary}
+            return {"author": text["author"], "date": text["date"], **judged}
     raise AnswerError(f"{JUDGEMENTS} has no judgements on the vocabulary of profile {profile!r}; add them")
+
+
+def judgement_table(profile: str) -> pd.DataFrame:
+    """Judgements class by class: class, reason (str); places, is, sounds_like, by_rule_only (lists of str).
+
+    Raises AnswerError where a profile's vocabulary was not judged in this way.
+    """
+    name = judgements(profile).get("table")
+    if name is None:
+        raise AnswerError(f"{JUDGEMENTS} names no table of judgements for profile {profile!r}")
+    return _read_table(name)
+
+
+def _read_table(name: str) -> pd.DataFrame:
+    table = pd.read_csv(JUDGEMENTS.with_name(name), dtype=str, keep_default_na=False)
+    lists = ["places", "is", "sounds_like", "by_rule_only"]
+    table[lists] = table[lists].map(lambda cell: cell.split(" | ") if cell else [])
+    return table
+
+
+def _from_table(vocabulary: dict[str, Any]) -> dict[str, Any]:
+    """A vocabulary judged class by class, in the form of those judged by place and event."""
+    table = _read_table(vocabulary["table"])
+    heard = table.explode("places").dropna(subset="places")
+    alike = table.assign(target=table["sounds_like"] + table["by_rule_only"]).explode("target")
+    return {
+        **vocabulary,
+        "places": heard.groupby("places")["class"].agg(list).to_dict(),
+        "never": table["class"][table["is"].str.len() > 0].tolist(),
+        "events": {
+            label: {**event, "sounds_like": alike["class"][alike["target"] == label].tolist()}
+            for label, event in vocabulary["events"].items()
+        },
+    }
+
+
+def disagreements(table: pd.DataFrame, targets: Collection[str], ontology: Ontology) -> pd.DataFrame:
+    """Where ears and the ontology's rule part: class, target, who ("ears" or "rule" alone says similar), reason.
+
+    table: of `judgement_table`. Classes that are a target themselves are left out: they are never chosen.
+    """
+    rows = [
+        (row["class"], target, "rule" if ruled else "ears", row["reason"])
+        for row in table[table["is"].str.len() == 0].to_dict("records")
+        for target in sorted(targets)
+        if (ruled := ontology.similar(row["class"], target)) != (target in row["sounds_like"])
+    ]
+    return pd.DataFrame(rows, columns=["class", "target", "who", "reason"])
 
 
 def possible_label_sets(classes: Collection[str], size: int) -> Iterator[tuple[str, ...]]:
@@ -57,14 +109,22 @@ def compose(label_set: Collection[str], vocabulary: Collection[str], judged: dic
     events = [judged["events"][label] for label in label_set]
     heard = {n for place in ["everywhere", *(p for e in events for p in e["at"])] for n in judged["places"][place]}
     alike = {n for event in events for n in event["sounds_like"]}
-    return [noise for noise in vocabulary if noise in heard - alike]
+    return [noise for noise in vocabulary if noise in heard - alike - {*judged["never"]}]
 
 
 def answer_all(profile: Profile) -> list[Answer]:
-    """An answer for every label set a soundscape can have. Raises AnswerError when one breaks a rule."""
+    """An answer for every label set a soundscape can have, or that DESED's training clips have.
+
+    Raises AnswerError when one breaks a rule.
+    """
     judged, ontology, data = judgements(profile.name), load_ontology(), profile.data
+    sets = (
+        [tuple(sorted(labels)) for labels in paper.paper_label_sets()]
+        if data.source == "desed"
+        else possible_label_sets(data.classes, data.max_events_per_clip)
+    )
     answers = []
-    for label_set in possible_label_sets(data.classes, data.max_events_per_clip):
+    for label_set in sets:
         chosen = compose(label_set, data.noise_classes, judged)
         if wrong := faults(chosen, label_set, data.noise_classes, ontology):
             raise AnswerError(
@@ -84,12 +144,24 @@ def answer_all(profile: Profile) -> list[Answer]:
     return answers
 
 
+def about(profile: Profile) -> str:
+    """What a file of these answers says of itself."""
+    judged = judgements(profile.name)
+    made_from = ["judgements.yaml", *([judged["table"]] if "table" in judged else [])]
+    return ABOUT.format(
+        author=judged["author"],
+        judgements=" and ".join(f"data/answers/{name}" for name in made_from),
+        sets="label set of DESED's labelled training clips"
+        if profile.data.source == "desed"
+        else f"set of at most {profile.data.max_events_per_clip} target classes of the profile '{profile.name}'",
+    )
+
+
 def main() -> None:
-    for name in ("mini", "open", "smoke"):
+    for name in ("mini", "open", "paper", "smoke"):
         profile = load_profile(name)
         answers, path = answer_all(profile), DATA / "answers" / profile.llm.answers
-        size = profile.data.max_events_per_clip
-        write_answers(path, answers, ABOUT.format(author=answers[0].author, size=size, profile=name))
+        write_answers(path, answers, about(profile))
         print(f"{path}: {len(answers)} answers")
 
 

@@ -1,4 +1,4 @@
-"""One request to an LLM: any endpoint that speaks OpenAI's chat completions.
+"""Asking an LLM: any endpoint that speaks OpenAI's chat completions, until it gives an answer that can be used.
 
 The endpoint and the key come from the environment (OPENAI_BASE_URL, OPENAI_API_KEY). The key goes
 nowhere but into the request: it is struck out of whatever the endpoint says before anybody sees it.
@@ -7,43 +7,63 @@ nowhere but into the request: it is struck out of whatever the endpoint says bef
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import openai
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from nrsed_lib.llm.answers import Choice
-from nrsed_lib.llm.prompts import Message
+from nrsed_lib.llm.answers import AnswerError
+from nrsed_lib.llm.prompts import REPAIR, Message
 from nrsed_lib.profile import Llm
 
-SCHEMA = {"name": "choice", "strict": True, "schema": Choice.model_json_schema()}
+Form = TypeVar("Form", bound=BaseModel)  # what is asked for: a pydantic model, the schema of the reply
 
 
-class LlmError(RuntimeError):
+class LlmError(AnswerError):
     """The LLM could not be asked, or gave no usable answer; the message says why and what to do."""
 
 
+class Unusable(LlmError):
+    """A model was asked and asked again, and no answer could be used.
+
+    model: as the endpoint names it. reason: the last fault. attempts: how often it was asked.
+    """
+
+    def __init__(self, model: str, reason: str, attempts: int):
+        super().__init__(f"{model} gave no usable answer in {attempts} attempts; the last fault: {reason}")
+        self.model, self.reason, self.attempts = model, reason, attempts
+
+
 @dataclass(frozen=True)
-class Reply:
-    """What came back: a choice, or the fault for which there is none."""
+class Reply(Generic[Form]):
+    """What came back: a value of the form asked for, or the fault for which there is none."""
 
     model: str  # as the endpoint names it
     text: str  # what it said, word for word
-    choice: Choice | None = None
+    value: Form | None = None
     fault: str | None = None
 
 
+@dataclass(frozen=True)
+class Settled(Generic[Form]):
+    """An answer that was accepted, at the `attempts`-th time of asking."""
+
+    model: str
+    value: Form
+    attempts: int
+
+
 class Client:
-    """Asks the model of a profile's `llm` section.
+    """Asks the model of a profile's `llm` section. options: further fields of every request, e.g. temperature=0.
 
     Time-outs, 429 and 5xx are tried again `max_retries` times, with the back-off of the openai client
     (exponential, or what Retry-After says). Raises LlmError when the environment has no key.
     """
 
-    def __init__(self, llm: Llm):
-        self.llm, self.key = llm, os.environ.get("OPENAI_API_KEY", "")
+    def __init__(self, llm: Llm, **options: Any):
+        self.llm, self.options, self.key = llm, options, os.environ.get("OPENAI_API_KEY", "")
         if not self.key:
             raise LlmError(
                 "llm.mode is live but OPENAI_API_KEY is not set: export it (and OPENAI_BASE_URL for an endpoint "
@@ -51,17 +71,39 @@ class Client:
             )
         self._openai = openai.OpenAI(timeout=llm.timeout_s, max_retries=llm.max_retries)
 
-    def ask(self, conversation: Sequence[Message]) -> Reply:
-        """One reply, with structured output asked for and checked here.
+    def settle(
+        self, question: Sequence[Message], form: type[Form], faults: Callable[[Form], Sequence[str]]
+    ) -> Settled[Form]:
+        """The first answer without `faults`: after a faulty one the question is put again, with what was wrong.
+
+        At most `llm.max_repairs` times again. Raises Unusable with the last fault; LlmError as `ask` does.
+        """
+        conversation, attempts = list(question), self.llm.max_repairs + 1
+        for attempt in range(1, attempts + 1):
+            reply = self.ask(conversation, form)
+            reason = reply.fault or ("; ".join(faults(reply.value)) if reply.value else "it is empty")
+            if reply.value and not reason:
+                return Settled(reply.model, reply.value, attempt)
+            conversation = [
+                *question,
+                {"role": "assistant", "content": reply.text or "(no answer)"},
+                {"role": "user", "content": REPAIR.format(reason=reason)},
+            ]
+        raise Unusable(reply.model, reason, attempts)
+
+    def ask(self, conversation: Sequence[Message], form: type[Form]) -> Reply[Form]:
+        """One reply, with structured output of this form asked for and checked here.
 
         `create`, not `parse`: truncated JSON, a refusal and a stray word are then faults of one kind,
         and the text is at hand to be shown back. Raises LlmError when the endpoint cannot be asked.
         """
+        schema = {"name": form.__name__.lower(), "strict": True, "schema": form.model_json_schema()}
         try:
             completion = self._openai.chat.completions.create(
                 model=self.llm.model,
                 messages=cast(Any, list(conversation)),
-                response_format=cast(Any, {"type": "json_schema", "json_schema": SCHEMA}),
+                response_format=cast(Any, {"type": "json_schema", "json_schema": schema}),
+                **self.options,
             )
         except openai.OpenAIError as error:  # `from None`: the chain could carry what an endpoint echoes
             where, what = self._openai.base_url.host, self._clean(f"{type(error).__name__}: {error}")
@@ -79,7 +121,7 @@ class Client:
         if first.finish_reason == "length":
             return Reply(model, text, fault="it was cut off before its end; answer with the JSON alone")
         try:
-            return Reply(model, text, choice=Choice.model_validate_json(text))
+            return Reply(model, text, value=form.model_validate_json(text))
         except ValidationError as error:
             return Reply(model, text, fault=f"it is not the JSON that was asked for ({error.errors()[0]['msg']})")
 

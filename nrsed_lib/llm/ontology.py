@@ -11,7 +11,7 @@ typing stand side by side; counting its children as siblings would forbid every 
 `data/vocabulary/classes.csv` (written by hand) says which nodes a class of ours stands for; a class
 that is not in it is the node of the same name; one without a node is similar to nothing.
 `data/vocabulary/audioset.csv` has the nodes above those, derived from the ontology (CC BY-SA 4.0) by
-`python -m nrsed_lib.llm.ontology`, so that no download is needed for the profiles with small vocabularies.
+`python -m nrsed_lib.llm.ontology`, so that no profile needs a download to be checked.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main() -> None:
     from nrsed_lib.data.download import fetch_published
     from nrsed_lib.profile import load_profile
 
-    profiles = [load_profile(name).data for name in ("mini", "open", "smoke")]
+    profiles = [load_profile(name).data for name in ("mini", "open", "paper", "smoke")]
     classes = [label for data in profiles for label in data.classes + data.noise_classes]
     write_table(TABLE, needed(parse(fetch_published("ontology.json")), classes))
     print(f"{TABLE}: {len(pd.read_csv(TABLE))} nodes")

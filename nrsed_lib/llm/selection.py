@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.llm import paper
-from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
-from nrsed_lib.llm.client import Client, LlmError
+from nrsed_lib.llm.answers import Answer, AnswerError, Choice, faults, read_answers, write_answers
+from nrsed_lib.llm.client import Client, LlmError, Unusable
 from nrsed_lib.llm.ontology import Ontology, load_ontology
-from nrsed_lib.llm.prompts import REPAIR, messages, prompt_hash
+from nrsed_lib.llm.prompts import messages, prompt_hash
 from nrsed_lib.profile import Llm
 from nrsed_lib.store import DATA, Run, write_json
 
@@ -44,11 +44,10 @@ def label_sets(run: Run) -> dict[frozenset[str], int]:
 def question(run: Run) -> tuple[dict[frozenset[str], int], list[str], Ontology]:
     """What a run asks about: its label sets with their counts, its noise vocabulary, the ontology to check by.
 
-    DESED's label sets are known from its published metadata: none of its audio is needed.
+    DESED's label sets are known from its published metadata: none of its audio is needed, nor stage 01.
     """
-    if run.profile.data.source == "desed":
-        return paper.paper_label_sets(), paper.paper_vocabulary(), paper.paper_ontology()
-    return label_sets(run), run.profile.data.noise_classes, load_ontology()
+    sets = paper.paper_label_sets() if run.profile.data.source == "desed" else label_sets(run)
+    return sets, run.profile.data.noise_classes, load_ontology()
 
 
 def select(run: Run) -> Selection:
@@ -143,27 +142,19 @@ def ask(client: Client, labels: Collection[str], vocabulary: Sequence[str], onto
     Raises LlmError naming the label set and the last fault.
     """
     question = messages(labels, vocabulary)
-    conversation = list(question)
-    for _ in range(client.llm.max_repairs + 1):
-        reply = client.ask(conversation)
-        chosen = list(dict.fromkeys(reply.choice.noise_classes)) if reply.choice else []
-        reason = reply.fault or "; ".join(faults(chosen, labels, vocabulary, ontology))
-        if not reason:
-            return Answer(
-                label_set=sorted(labels),
-                noise_classes=chosen,
-                author=None,
-                model=reply.model,
-                asked=client.llm.model,
-                prompt=prompt_hash(question),
-                date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            )
-        conversation = [
-            *question,
-            {"role": "assistant", "content": reply.text or "(no answer)"},
-            {"role": "user", "content": REPAIR.format(reason=reason)},
-        ]
-    raise LlmError(
-        f"{reply.model} gave no usable answer for {sorted(labels)} in {client.llm.max_repairs + 1} attempts; the last "
-        f"fault: {reason}. Raise llm.max_repairs or use another llm.model; the other answers are kept"
+    try:
+        settled = client.settle(question, Choice, lambda c: faults(c.noise_classes, labels, vocabulary, ontology))
+    except Unusable as error:
+        raise LlmError(
+            f"{error.model} gave no usable answer for {sorted(labels)} in {error.attempts} attempts; the last "
+            f"fault: {error.reason}. Raise llm.max_repairs or use another llm.model; the other answers are kept"
+        ) from error
+    return Answer(
+        label_set=sorted(labels),
+        noise_classes=list(dict.fromkeys(settled.value.noise_classes)),
+        author=None,
+        model=settled.model,
+        asked=client.llm.model,
+        prompt=prompt_hash(question),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )

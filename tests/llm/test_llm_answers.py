@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from nrsed_lib.llm import authored, ontology, paper
+from nrsed_lib.llm import authored, ontology
 from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
 from nrsed_lib.llm.prompts import PROMPT, messages, prompt_hash
 from nrsed_lib.llm.selection import random_selection, replay
@@ -119,17 +118,18 @@ def test_every_label_set_a_soundscape_can_have_is_answered_within_the_rules(name
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_peoples_answers_name_no_model_and_are_what_the_judgements_compose(name):
+def test_answers_written_here_name_no_model_and_are_what_the_judgements_compose(name):
     assert [*answers_of(name).values()] == authored.answer_all(load_profile(name))
     assert {(a.author, a.model, a.asked) for a in answers_of(name).values()} == {("nrsed project", None, None)}
     about = json.loads((DATA / "answers" / f"{name}.json").read_text())["about"]
-    assert "not by a language model" in about
+    assert "not replies of a language model" in about and about == authored.about(load_profile(name))
 
 
 def test_judgements_name_only_known_classes():
     for vocabulary in yaml.safe_load(authored.JUDGEMENTS.read_text())["vocabularies"]:
         data = load_profile(vocabulary["profiles"][0]).data
-        named = {n for event in vocabulary["events"].values() for n in event["sounds_like"]}
+        events = authored.judgements(vocabulary["profiles"][0])["events"]
+        named = {n for event in events.values() for n in event["sounds_like"]}
         assert named | authored.household(load_profile(vocabulary["profiles"][0]), []) <= set(data.noise_classes)
         assert set(vocabulary["events"]) == set(data.classes)
 
@@ -156,8 +156,8 @@ def test_replay_says_what_is_missing(tmp_path):
         replay([{"Dog", "Cat"}], data.noise_classes, path, ONTOLOGY)
     with pytest.raises(AnswerError, match="5 noise classes"):
         replay([{"Dog"}], data.noise_classes[:5], path, ONTOLOGY)
-    with pytest.raises(AnswerError, match=r"paper\.json does not exist.*live"):
-        replay([{"Dog"}], data.noise_classes, DATA / "answers" / "paper.json", ONTOLOGY)
+    with pytest.raises(AnswerError, match=r"none\.json does not exist.*live"):
+        replay([{"Dog"}], data.noise_classes, tmp_path / "none.json", ONTOLOGY)
 
 
 def test_replay_checks_what_was_recorded(tmp_path):
@@ -201,35 +201,3 @@ def test_random_selection_is_as_large_uniform_and_reproducible():
             p = len(chosen[labels]) / len(data.noise_classes)
             variance += p * (1 - p)
     assert (counts - nb_draws * p).abs().max() < 5 * variance**0.5  # 35 classes: 5 σ is one failure in 50,000
-
-
-# The paper's label sets
-
-
-@pytest.fixture
-def mirror(shared, monkeypatch, tmp_path: Path):
-    monkeypatch.setenv("NRSED_MIRROR", str(shared / "mirror"))
-    monkeypatch.setenv("NRSED_CACHE", str(tmp_path))
-
-
-def test_the_committed_tables_are_the_published_metadata(mirror):
-    derived = paper.derive_label_sets()
-    assert list(paper.paper_label_sets().items()) == [(frozenset(s.split(" + ")), n) for s, n in derived.to_numpy()]
-    assert paper.paper_vocabulary() == paper.derive_vocabulary()["class"].tolist()
-
-
-def test_the_papers_label_sets():
-    sets, vocabulary = paper.paper_label_sets(), paper.paper_vocabulary()
-    assert len(sets) == 134 and len(vocabulary) == 447
-    assert sum(sets.values()) == 10_000 + 3_463 + 1_578
-    bill = paper.cost(sets, vocabulary)
-    assert len(bill) == 134
-    characters = sum(len(m["content"]) for m in messages(next(iter(sets)), vocabulary))
-    assert bill.prompt_tokens[0] == round(characters / 4)
-    assert bill.answer_tokens.gt(0).all()
-
-
-def test_the_whole_ontology_forbids_little_of_the_papers_vocabulary(mirror):
-    tree, vocabulary = paper.paper_ontology(), paper.paper_vocabulary()
-    for label in load_profile("paper").data.classes:
-        assert 1 <= sum(tree.similar(noise, label) for noise in vocabulary) < 0.1 * len(vocabulary) + 5, label

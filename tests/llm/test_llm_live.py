@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from endpoint import Response, choose, completion, error, serve
 
-from nrsed_lib.llm.answers import read_answers
+from nrsed_lib.llm.answers import Choice, read_answers
 from nrsed_lib.llm.client import Client, LlmError
 from nrsed_lib.llm.ontology import load_ontology
 from nrsed_lib.llm.prompts import PROMPT
@@ -85,7 +85,7 @@ def test_a_wrong_key_is_not_tried_again_and_not_repeated(key):
     with serve(error(401, f"Incorrect API key provided: {KEY}")) as endpoint:
         key(endpoint)
         with pytest.raises(LlmError, match="401") as caught:
-            Client(settings()).ask([{"role": "user", "content": "?"}])
+            Client(settings()).ask([{"role": "user", "content": "?"}], Choice)
     assert len(endpoint.requests) == 1
     assert KEY not in str(caught.value)
     assert caught.value.__suppress_context__  # the original, which repeats the key, is not shown

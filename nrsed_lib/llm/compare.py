@@ -1,0 +1,84 @@
+"""How far two sets of answers agree: those recorded for this project and a live model's, or two models'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from nrsed_lib.llm.answers import Answer, AnswerError, read_answers
+from nrsed_lib.llm.review import title
+from nrsed_lib.store import DATA, Run
+
+
+def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequence[str]) -> pd.DataFrame:
+    """One row for each prompt that both answered, in the order of `a`:
+
+    label_set, nb_a, nb_b, nb_both: how many classes each chose, and both;
+    jaccard: nb_both / (nb_a + nb_b - nb_both), 1 when they chose the same and 0 when they share nothing;
+    agreed: share of the vocabulary on which they decide alike, chosen by both or by neither;
+    kappa: `agreed` less what two independent choices of these sizes would agree on, as a share of what is
+    left to agree on (Cohen 1960): 1 when the same, around 0 when one choice says nothing of the other; not a number
+    where both chose everything.
+
+    a, b: prompt hash -> answer, as `read_answers` gives them. Raises AnswerError when no prompt is in both (other
+    label sets, or another vocabulary or wording), or when an answer names a class that is not in `vocabulary`.
+    """
+    prompts = [prompt for prompt in a if prompt in b]
+    if not prompts:
+        raise AnswerError(
+            f"none of {len(a)} and {len(b)} answers are to the same prompt: compare answers to one profile's question "
+            "(same label sets, noise vocabulary and wording)"
+        )
+    in_a, in_b = (_chosen([answers[p] for p in prompts], vocabulary) for answers in (a, b))
+    nb_a, nb_b, nb_both = in_a.sum(1), in_b.sum(1), (in_a & in_b).sum(1)
+    agreed = (in_a == in_b).mean(1)
+    p, q = nb_a / len(vocabulary), nb_b / len(vocabulary)
+    by_chance = p * q + (1 - p) * (1 - q)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where both chose everything
+        kappa = (agreed - by_chance) / (1 - by_chance)
+    return pd.DataFrame(
+        {
+            "label_set": [title(a[prompt].label_set) for prompt in prompts],
+            "nb_a": nb_a,
+            "nb_b": nb_b,
+            "nb_both": nb_both,
+            "jaccard": nb_both / (nb_a + nb_b - nb_both),
+            "agreed": agreed,
+            "kappa": kappa,
+        }
+    )
+
+
+def _chosen(answers: Sequence[Answer], vocabulary: Sequence[str]) -> np.ndarray:
+    """bool (nb_answers, nb_noise_classes): which classes each answer chose."""
+    number = {noise: i for i, noise in enumerate(vocabulary)}
+    chosen = np.zeros((len(answers), len(vocabulary)), dtype=bool)
+    for row, answer in zip(chosen, answers, strict=True):
+        if strange := sorted(set(answer.noise_classes) - set(number)):
+            raise AnswerError(
+                f"the answer for {answer.label_set} chose {strange}, not among the {len(vocabulary)} noise classes "
+                "compared on: name the profile whose question was answered"
+            )
+        row[[number[noise] for noise in answer.noise_classes]] = True
+    return chosen
+
+
+def with_live(run: Run) -> dict[str, pd.DataFrame]:
+    """The answers recorded for a profile (a) beside those of each of its live runs (b): file name -> `compare`.
+
+    Live runs file their answers in results/<profile>/answers-<model>.json. Empty when there are none, or none
+    recorded to compare them with.
+    """
+    recorded = DATA / "answers" / run.profile.llm.answers
+    if not recorded.exists():
+        return {}
+    a, vocabulary = read_answers(recorded), run.profile.data.noise_classes
+    live = {path.name: read_answers(path) for path in sorted(run.tables.glob("answers-*.json"))}
+    return {name: compare(a, b, vocabulary) for name, b in live.items() if a.keys() & b.keys()}
+
+
+def means(table: pd.DataFrame) -> pd.Series:
+    """Of a `compare` table: how many label sets, mean sizes, and mean jaccard, agreed and kappa over label sets."""
+    return pd.concat([pd.Series({"label sets": len(table)}), table.drop(columns="label_set").mean()])
