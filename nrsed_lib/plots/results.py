@@ -17,12 +17,13 @@ METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}
 VERDICTS = {"holds": "C2", "does not hold": "C3", "undecided": "0.5"}
 
 
-COLOURS = dict(zip("1234567", ("0.3", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#d55e00"), strict=True))
+HUES = ("0.3", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#d55e00", "#ca9161", "#fbafe4", "#949494")
+COLOURS = {str(number): hue for number, hue in enumerate(HUES, start=1)}
 
 
 def _colour(system: str) -> str:
     """The same colour for #7 and its variants in every figure."""
-    return COLOURS[system[0]]
+    return COLOURS[system.partition("-")[0]]
 
 
 def psds_by_condition(table: pd.DataFrame) -> Figure:

@@ -1,0 +1,40 @@
+"""CLIPSep (Dong et al. 2022, after Sound of Pixels): the U-Net makes maps without being asked anything, and the query
+weighs them into a mask at the very end. The text encoder is this project's, not CLIP."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nrsed_lib.lass.mixtures import Apart
+from nrsed_lib.lass.text import LearnedText
+from nrsed_lib.studies.opensep.front_end import features_of
+from nrsed_lib.studies.opensep.methods.base import Method, Setup
+from nrsed_lib.studies.opensep.methods.conditional import single_level
+from nrsed_lib.studies.opensep.unet import UNet
+
+NB_MAPS = 32  # as in CLIPSep
+
+
+class ClipSep(Method):
+    asked = True
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        size = setup.settings.condition_size
+        self.text = LearnedText(size)
+        self.weigh = nn.Linear(size, NB_MAPS)
+        nn.init.normal_(self.weigh.weight)  # a condition has length 1
+        self.scale = nn.Parameter(torch.ones(NB_MAPS))
+        self.bias = nn.Parameter(torch.zeros(()))
+        self.net = UNet(self.front.nb_features, NB_MAPS, setup.settings.nb_channels)
+
+    def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
+        return single_level(self, drawn, texts)
+
+    def masks(self, magnitudes: Tensor, classes: Tensor, texts: list[str]) -> Tensor:
+        with self.reduced(magnitudes):
+            maps = self.net.decode(self.net.encode(features_of(magnitudes)))
+        weights = self.scale * self.weigh(self.text.embed(texts))[classes]  # (B, nb_outputs, NB_MAPS)
+        logits = torch.einsum("bok,bktf->botf", weights, maps.float()) + self.bias
+        return logits.sigmoid()[:, :, : magnitudes.shape[1]]

@@ -1,0 +1,75 @@
+"""What notebook 11 trains, as a table of data: a method, the texts it is asked with, how it learns, which classes.
+
+A variant is called `<row>-<scope>`: a row of a table of the source, trained on all classes or on half of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nrsed_lib.profile import Profile
+
+METHODS = {  # as the source calls them, in the order of its Tables 1 and 2
+    "pit": "PIT",
+    "mixit": "MixIT",
+    "mixpit": "MixPIT",
+    "mixit_pit": "MixIT + PIT",
+    "clipsep": "CLIPSep",
+    "weaksup": "WeakSup",
+    "lassnet": "LASSNet",
+    "audiosep": "AudioSep",
+    "opensep": "OpenSep",
+}
+SCOPES = ("all", "half")  # classes that are learned from: Table 1, Table 2
+PROJECT = "nrsed project"  # who wrote the knowledge, unless a model did
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """method: a key of METHODS. by: who wrote the knowledge that asks for a sound, shown `shots` examples; None: the
+    class text asks. levels: whether pairs of sounds are separated besides single ones."""
+
+    method: str
+    by: str | None = None
+    shots: int = 5
+    levels: bool = False
+
+
+def recorded_models() -> dict[str, list[int]]:
+    """Models whose knowledge of sounds is recorded, and with which numbers of shots."""
+    from nrsed_lib.llm.captions import recorded_by
+    from nrsed_lib.llm.texts import KNOWLEDGE
+
+    return {by: shots for by, shots in recorded_by(KNOWLEDGE).items() if by != PROJECT}
+
+
+def recipes(profile: Profile) -> dict[str, Recipe]:
+    """Row -> recipe. Rows about a model are there when its answers are recorded."""
+    assert profile.studies is not None
+    found = {method: Recipe(method) for method in METHODS if method != "opensep"}
+    found["opensep"] = Recipe("opensep", PROJECT, levels=True)
+    found["opensep_classes"] = Recipe("opensep")  # Table 4: without knowledge and without levels
+    found["opensep_classes_levels"] = Recipe("opensep", levels=True)
+    found["opensep_knowledge"] = Recipe("opensep", PROJECT)
+    for model, recorded in recorded_models().items():
+        for shots in recorded:
+            if shots in profile.studies.opensep.shots:  # Tables 5 and 6
+                found[f"opensep_{slug(model)}_{shots}"] = Recipe("opensep", model, shots, levels=True)
+            elif shots == 0:  # Table 4: knowledge without examples
+                found[f"opensep_{slug(model)}_0"] = Recipe("opensep", model, 0)
+    return found
+
+
+def slug(model: str) -> str:
+    """A model's name for files: "HuggingFaceTB/SmolLM2-360M-Instruct" -> "SmolLM2_360M_Instruct"."""
+    return "".join(c if c.isalnum() else "_" for c in model.rpartition("/")[2])
+
+
+def opensep_variants(profile: Profile) -> list[str]:
+    return [f"{row}-{scope}" for row in recipes(profile) for scope in SCOPES]
+
+
+def recipe_of(variant: str, profile: Profile) -> tuple[str, Recipe, str]:
+    """Row, recipe and scope of a variant."""
+    row, _, scope = variant.rpartition("-")
+    return row, recipes(profile)[row], scope
