@@ -172,7 +172,7 @@ def mixing(profile: Profile, folder: Path, nb: int = 48, turns: int = 5) -> dict
     on_device, noise_on_device = clips.to(device()), noises.to(device())
 
     def ours() -> Tensor:
-        return mix_at_snr(on_device.float() / FULL_SCALE, noise_on_device.float() / FULL_SCALE, snrs.to(device()))[0]
+        return mix_at_snr(on_device * (1 / FULL_SCALE), noise_on_device * (1 / FULL_SCALE), snrs.to(device()))[0]
 
     def theirs() -> Tensor:
         rows = []
