@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 
-import pandas as pd
-
+from nrsed_lib.readme_studies import studies
+from nrsed_lib.report import every_score
 from nrsed_lib.store import ROOT, atomic, results_root
+
+BENCH = ROOT / "results" / "bench"
+MEASURED = ("bench", "full_size", "precision")  # what `make bench` leaves there
 
 
 def write_readme() -> None:
@@ -17,9 +20,10 @@ def write_readme() -> None:
     for name in re.findall(r"<!-- results:(\w+) -->", text):
         if (results_root() / name / "table1.csv").exists():
             text = _between(text, f"results:{name}", _readme_results(name))
-    bench = ROOT / "results" / "bench" / "bench.md"
-    if bench.exists():
-        text = _between(text, "bench", _readme_costs() + bench.read_text())
+    for name in re.findall(r"<!-- studies:(\w+) -->", text):
+        text = _between(text, f"studies:{name}", studies(results_root() / name))
+    bench = [path.read_text() for path in (BENCH / f"{name}.md" for name in MEASURED) if path.exists()]
+    text = _between(text, "bench", "\n".join([_readme_costs(), *bench]))
     with atomic(path) as temporary:
         temporary.write_text(text)
 
@@ -33,29 +37,30 @@ def _between(text: str, mark: str, content: str) -> str:
 def _readme_results(name: str) -> str:
     folder = results_root() / name
     made = json.loads((folder / "run.json").read_text())
-    table = pd.read_csv(folder / "table1.csv", dtype={"system": str})
+    table = every_score(folder)
     conditions = list(dict.fromkeys(table["condition"]))
-    mean = table.pivot_table(
-        index="system", columns="condition", values=["psds1", "psds2", "paper_psds1", "paper_psds2"]
-    )
+    same_data = "list_hash" in table  # as the paper's
+    by_cell = table.groupby(["system", "condition"])
+    mean, spread = by_cell.mean(numeric_only=True), by_cell.std(numeric_only=True)
     lines = ["| system | " + " | ".join(conditions) + " |", "|---|" + "---|" * len(conditions)]
     for system in dict.fromkeys(table["system"]):
         cells = []
         for condition in conditions:
-            row = mean.loc[system, (slice(None), condition)].droplevel(1)
-            paper = (
-                f"<br><sub>{row.paper_psds1:.3f} / {row.paper_psds2:.3f}</sub>"
-                if "paper_psds1" in row and row.notna().all()
-                else ""
-            )
-            cells.append(f"{row.psds1:.3f} / {row.psds2:.3f}{paper}")
+            row, sd = mean.loc[system, condition], spread.loc[system, condition]
+            seeds_differ = f"<br><sub>± {sd.psds1:.3f} / {sd.psds2:.3f}</sub>" if sd.notna().psds1 else ""
+            minus = f" ({row.psds1 - row.paper_psds1:+.3f} / {row.psds2 - row.paper_psds2:+.3f})" if same_data else ""
+            paper = f"<br><sub>{row.paper_psds1:.3f} / {row.paper_psds2:.3f}{minus}</sub>"
+            cells.append(f"{row.psds1:.3f} / {row.psds2:.3f}{seeds_differ}{paper if row.notna().paper_psds1 else ''}")
         lines.append(f"| #{system} | " + " | ".join(cells) + " |")
     seeds, nb_clips = made["seeds"], int(table["nb_clips"].iloc[0])
     machine, run = made["machine"], _main_run(made)
+    listed = f" (list {table['list_hash'].iloc[0]})" if same_data else ""
+    over = "standard deviation over seeds, then " if len(seeds) > 1 else ""
+    beside = " (and ours minus these)" if same_data else ", on DESED and WildDESED with far larger networks"
     return (
         f"**Profile `{name}`**: PSDS1 / PSDS2, mean over training seed{'s' if len(seeds) > 1 else ''} "
-        f"{', '.join(map(str, seeds))}; {nb_clips} test clips in each condition; small print: the paper's numbers, "
-        f"on DESED and WildDESED with far larger networks. Made by `{run['command']}` at commit {run['commit']} on "
+        f"{', '.join(map(str, seeds))}; {nb_clips} test clips{listed} in each condition; small print: {over}"
+        f"the paper's numbers{beside}. Made by `{run['command']}` at commit {run['commit']} on "
         f"{machine['cores']} cores of an {machine['cpu']} ([run.json](results/{name}/run.json), "
         f"[intervals and seeds](results/{name}/table1.csv), [ledger of claims](results/{name}/claims.csv)).\n\n"
         + "\n".join(lines)
@@ -76,7 +81,7 @@ def _readme_costs() -> str:
         )
     return (
         "| command | notebooks it ran | wall clock | all notebooks, one after another | peak memory |\n"
-        "|---|---|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        "|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
 
