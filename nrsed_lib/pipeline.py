@@ -20,13 +20,7 @@ from filelock import FileLock, Timeout
 from nrsed_lib.facts import MEMORY_EVERY_S, commit, machine, memory_mb, watched
 from nrsed_lib.jobs import NOTEBOOKS, all_jobs, alone, executed, facts, index_page, job_key, jobs, state, work
 from nrsed_lib.profile import Profile
-from nrsed_lib.store import (
-    STAGES,
-    atomic,
-    results_root,
-    stage_folder,
-    write_json,
-)
+from nrsed_lib.store import STAGES, atomic, results_root, stage_folder, write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
@@ -88,10 +82,17 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
 
 
 def _note(notebook: Path, about: Mapping[str, str]) -> None:
-    """Keep in the notebook what made it."""
+    """Keep in the notebook what made it, and of its progress bars how they ended."""
     content = json.loads(notebook.read_text())
+    for output in (o for cell in content["cells"] for o in cell.get("outputs", ()) if o.get("name") == "stderr"):
+        output["text"] = settled("".join(output["text"]))
     content["metadata"]["nrsed"] = dict(about)
     notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def settled(text: str) -> list[str]:
+    """The lines of progress bars without their way there: a bar below another one moves the cursor up again."""
+    return [line for line in text.splitlines(keepends=True) if line.strip() and not line.endswith("\x1b[A\n")]
 
 
 def run_all(

@@ -29,7 +29,7 @@ def _task9(file: Path) -> str:
         for published in ["" if pd.isna(r["published_sdr"]) else f"{r['published_sdr']:.2f}"]
     ]
     return _markdown(
-        f"Notebook 09, {first.nb_mixtures} validation mixtures, {first.nb_seeds} seed(s): SDR in dB with its 95 % "
+        f"Notebook 09, {first.nb_mixtures} validation mixtures, {_seeds(first.nb_seeds)}: SDR in dB with its 95 % "
         "interval; published: on the challenge's own list.",
         ["network", "SDR", "SDRi", "published SDR"],
         rows,
@@ -44,7 +44,7 @@ def _captions(file: Path) -> str:
         by = group.set_index("phrasing")
         rows.append([str(variant), *(_gain(by.loc[phrasing]) for phrasing in phrasings)])
     return _markdown(
-        f"Notebook 10, {first.nb_mixtures} mixtures, {first.seeds} seed(s): SDR improvement in dB by the phrasing that "
+        f"Notebook 10, {first.nb_mixtures} mixtures, {_seeds(first.seeds)}: SDR improvement in dB by the phrasing that "
         "asks; in brackets the gain over no added captions with its verdict (published: 5.70 to 8.61 dB SDR).",
         ["captions in training", *phrasings],
         rows,
@@ -71,6 +71,10 @@ def _opensep(file: Path) -> str:
         ["method", *columns, *(f"VGGSound: {column}" for column in columns)],
         rows,
     )
+
+
+def _seeds(nb: int) -> str:
+    return "1 seed" if nb == 1 else f"{nb} seeds"
 
 
 def _markdown(caption: str, header: list[str], rows: list[list[str]]) -> str:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from nrsed_lib.jobs import executed, jobs, state
+from nrsed_lib.pipeline import settled
 from nrsed_lib.profile import load_profile
 from nrsed_lib.systems import SYSTEMS
 
@@ -179,3 +180,9 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     edited = load_profile("smoke", {"data.seed": 5})
     assert {state(edited, stage, 0) for stage in ("01", "02")} == {"done"}
+
+
+def test_progress_bars_are_kept_as_they_ended():
+    """One bar in another, as tqdm writes them and papermill joins them."""
+    text = "one:  50%|#   | 1/2\x1b[A\n\none: 100%|####| 2/2\n  \r\nall: 100%|####| 1/1\na warning\n"
+    assert settled(text) == ["one: 100%|####| 2/2\n", "all: 100%|####| 1/1\n", "a warning\n"]

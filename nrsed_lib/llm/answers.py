@@ -24,6 +24,12 @@ class Choice(BaseModel):
     noise_classes: list[str]
 
 
+def check_origin(author: str | None, model: str | None) -> None:
+    """Raises ValueError unless exactly one of the two is given."""
+    if (author is None) == (model is None):
+        raise ValueError(f"give author (people) or model, not {author!r} and {model!r}")
+
+
 class Answer(BaseModel):
     """One recorded answer. Either a person wrote it (`author`) or a model gave it (`model`), never both."""
 
@@ -39,8 +45,7 @@ class Answer(BaseModel):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Answer:
-        if (self.author is None) == (self.model is None):
-            raise ValueError(f"give author (people) or model, not {self.author!r} and {self.model!r}")
+        check_origin(self.author, self.model)
         return self
 
 

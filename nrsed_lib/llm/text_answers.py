@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from nrsed_lib.llm.answers import AnswerError
+from nrsed_lib.llm.answers import AnswerError, check_origin
 from nrsed_lib.llm.sounds import FOLDER
 from nrsed_lib.llm.texts import Question
 from nrsed_lib.store import Run, atomic
@@ -42,8 +42,7 @@ class TextAnswer(BaseModel):
 
     @model_validator(mode="after")
     def _whole(self) -> TextAnswer:
-        if (self.author is None) == (self.model is None):
-            raise ValueError(f"give author (people) or model, not {self.author!r} and {self.model!r}")
+        check_origin(self.author, self.model)
         if bool(self.texts) == bool(self.fault):
             raise ValueError("give texts, or the fault for which there are none")
         return self

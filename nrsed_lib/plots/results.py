@@ -109,19 +109,18 @@ def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
 def claims_forest(ledger: pd.DataFrame) -> Figure:
     """Every claim's statistic with its 95 % interval; what is true lies right of zero; the paper's as a diamond."""
     parts = [(name, rows) for name, rows in ledger.groupby("statistic", sort=False)]
-    groups = (
-        [parts[0], ("recall, rank correlation", pd.concat([rows for _, rows in parts[1:]]))] if parts[1:] else parts
-    )
-    heights = [len(rows) for _, rows in groups]
+    if parts[1:]:
+        parts = [parts[0], (", ".join(name for name, _ in parts[1:]), pd.concat([rows for _, rows in parts[1:]]))]
+    heights = [len(rows) for _, rows in parts]
     figure, axes = plt.subplots(
-        len(groups),
+        len(parts),
         1,
-        figsize=(10, 0.3 * sum(heights) + 1.8),
+        figsize=(10, 0.3 * sum(heights) + 2.1),
         height_ratios=heights,
         constrained_layout=True,
         squeeze=False,
     )
-    for axis, (name, rows) in zip(axes[:, 0], groups, strict=True):
+    for axis, (name, rows) in zip(axes[:, 0], parts, strict=True):
         y = np.arange(len(rows))
         for verdict, colour in VERDICTS.items():
             one = (rows.verdict == verdict).to_numpy()
@@ -129,12 +128,13 @@ def claims_forest(ledger: pd.DataFrame) -> Figure:
             axis.errorbar(
                 rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt="o", ms=4, color=colour, label=verdict
             )
-        axis.plot(rows.paper, y, "D", ms=5, mfc="none", color="k", label="the paper's numbers")
+        if ledger.paper.notna().any():
+            axis.plot(rows.paper, y, "D", ms=5, mfc="none", color="k", label="the paper's numbers")
         axis.axvline(0, color="k", lw=0.8, zorder=0)
         axis.set(yticks=y, ylim=(len(rows) - 0.5, -0.5), xlabel=f"difference in {name}" if name == "P1+P2" else name)
         axis.set_yticklabels([_label(claim) for claim in rows.itertuples()], fontsize=8)
         axis.grid(axis="x", color="0.92")
-    axes[0, 0].legend(fontsize=8, loc="best")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     first = ledger.iloc[0]
     axes[0, 0].set_title(
         f"right of zero: as claimed; 95 % over clips and seeds "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from nrsed_lib.evaluate import paired
+from nrsed_lib.evaluate.bootstrap import Array
 from nrsed_lib.studies.task9 import PUBLISHED
 
 RATIOS = ["sdr", "sdri", "si_sdr", "sdr_trained"]
@@ -13,27 +13,16 @@ EDGES = (-15, -9, -3, 3, 9, 15)  # dB, of the ranges of SNR in the figure
 ALIKE = ["source", "noise", "snr", "caption"]
 
 
-def by_seed(table: pd.DataFrame, variant: str, ratio: str = "sdr") -> NDArray[np.float64]:
+def by_seed(table: pd.DataFrame, variant: str, ratio: str = "sdr") -> Array:
     """(nb_seeds, nb_mixtures) of one variant, mixtures in the order of the list."""
     rows = table[table.variant == variant]
-    return np.stack([group[ratio].to_numpy(float) for _, group in rows.groupby("seed")])
+    return paired.by_seed(rows.assign(mixture=rows.groupby("seed").cumcount()), ratio)
 
 
-def interval(
-    values: NDArray[np.float64], nb_draws: int = 2000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap interval of the mean of (nb_seeds, nb_mixtures): each draw takes mixtures, and seeds, anew.
-
-    The same mixtures are drawn for all seeds, so that the interval covers other mixtures and other trainings; with
-    one seed, other mixtures alone.
-    """
-    random = np.random.default_rng(seed)
+def estimate(values: Array) -> tuple[float, float, float]:
+    """(nb_seeds, nb_mixtures) -> mean and the ends of its 95 % interval (`evaluate.paired`)."""
     nb_seeds, nb_mixtures = values.shape
-    seeds = random.integers(nb_seeds, size=(nb_draws, nb_seeds))
-    mixtures = random.integers(nb_mixtures, size=(nb_draws, nb_mixtures))
-    drawn = [values[s][:, m].mean() for s, m in zip(seeds, mixtures, strict=True)]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return paired.Draws.of(nb_mixtures, nb_seeds).estimate(values)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,10 +32,10 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     for variant in table.variant.unique():
         means = {ratio: by_seed(table, variant, ratio) for ratio in RATIOS}
         nb_seeds, nb_mixtures = means["sdr"].shape
-        low, high = interval(means["sdr"])
+        mean, low, high = estimate(means["sdr"])
         spread = float(means["sdr"].mean(1).std(ddof=1)) if nb_seeds > 1 else float("nan")
         about = {"variant": variant, "nb_mixtures": nb_mixtures, "nb_seeds": nb_seeds}
-        found = {"sdr": means["sdr"].mean(), "low": low, "high": high, "spread": spread}
+        found = {"sdr": mean, "low": low, "high": high, "spread": spread}
         others = {ratio: means[ratio].mean() for ratio in RATIOS[1:]}
         rows.append(about | found | others | {"published_sdr": PUBLISHED.get(variant, float("nan"))})
     return pd.DataFrame(rows)
@@ -56,9 +45,9 @@ def difference(table: pd.DataFrame, better: str, worse: str, ratio: str = "sdr")
     """One row: how much higher the mean of `better` is, with its paired interval (same mixtures, same seeds), the
     share of mixtures on which it is higher, and the verdict of the interval."""
     gap = by_seed(table, better, ratio) - by_seed(table, worse, ratio)
-    low, high = interval(gap)
+    mean, low, high = estimate(gap)
     verdict = "better" if low > 0 else "worse" if high < 0 else "undecided"
-    row = {"better": better, "worse": worse, "difference": gap.mean(), "low": low, "high": high}
+    row = {"better": better, "worse": worse, "difference": mean, "low": low, "high": high}
     return pd.DataFrame([row | {"share_higher": (gap.mean(0) > 0).mean(), "verdict": verdict}])
 
 

@@ -10,7 +10,7 @@ from nrsed_lib.lass.separator import Separator
 from nrsed_lib.llm.captions import captions_of
 from nrsed_lib.store import StoreError, open_stage, stage_folder
 from nrsed_lib.studies import task9
-from nrsed_lib.studies.task9_results import by_seed, by_snr, difference, interval, summary
+from nrsed_lib.studies.task9_results import by_seed, by_snr, difference, summary
 from nrsed_lib.studies.task9_sounds import ClassByClass
 from nrsed_lib.studies.trials import NETWORKS, OTHER_LOSS, Trial, trials
 
@@ -125,13 +125,6 @@ def test_a_difference_is_judged_by_pairs() -> None:
     assert row.verdict == "better" and 0.2 < row.low < row.difference < row.high < 0.4 and row.share_higher > 0.9
     assert difference(invented(0.3), "AudioSep", "AudioSep-DP").verdict[0] == "worse"
     assert difference(invented(0.0), "AudioSep-DP", "AudioSep").verdict[0] == "undecided"
-
-
-def test_interval_covers_seeds_too() -> None:
-    values = np.array([[1.0] * 50, [3.0] * 50])  # two trainings that differ, mixtures that do not
-    assert interval(values) == (1.0, 3.0)
-    low, high = interval(np.random.default_rng(0).normal(0, 1, (1, 400)))
-    assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
 
 
 def test_summary_and_ranges() -> None:
