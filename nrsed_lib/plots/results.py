@@ -108,7 +108,7 @@ def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
 
 def claims_forest(ledger: pd.DataFrame) -> Figure:
     """Every claim's statistic with its 95 % interval; what is true lies right of zero; the paper's as a diamond."""
-    parts = [(name, rows) for name, rows in ledger.groupby("statistic", sort=False)]
+    parts = [(str(name), rows) for name, rows in ledger.groupby("statistic", sort=False)]
     if parts[1:]:
         parts = [parts[0], (", ".join(name for name, _ in parts[1:]), pd.concat([rows for _, rows in parts[1:]]))]
     heights = [len(rows) for _, rows in parts]
