@@ -124,7 +124,7 @@ STAGES: dict[str, Stage] = {
     ),
     "12": Stage(
         "12_back_to_the_paper",
-        needs=("06", "11"),
+        needs=("06", "10", "11"),
         reads=("seeds", "evaluate.nb_bootstrap", "lass"),
         files=(*CAPTIONS, "data/paper/table1.csv"),
     ),

@@ -1,4 +1,5 @@
-"""The separator of the pipeline, trained once more with everything there is to say of a class (notebook 12).
+"""The separator of the pipeline, trained once more with everything there is to say of a class (notebook 10),
+for the systems that notebook 12 adds.
 
 Network, loss, mixtures and budget are those of stage 05, to the drawn sample; only the texts differ.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pandas as pd
 import torch
 
 from nrsed_lib.data.prepare import load_sources
@@ -14,7 +16,7 @@ from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.lass.train import learn
 from nrsed_lib.llm.captions import Caption, captions_of
-from nrsed_lib.store import Run, write_tensors
+from nrsed_lib.store import Run, write_table, write_tensors
 from nrsed_lib.training import device
 
 
@@ -31,17 +33,19 @@ def every_wording(captions: Mapping[str, Caption]) -> dict[str, list[str]]:
     return wordings
 
 
-def train_augmented(run: Run) -> None:
-    """Leave `separator.safetensors` in the stage's folder (`separator.load_separator` reads it).
+def train_augmented(run: Run) -> pd.DataFrame:
+    """Leave `separator.safetensors` (for `separator.load_separator`) and its history in the stage's folder.
 
-    The schedule is `lass.train`, as in stage 05. Killed, it resumes; done, it costs nothing.
+    Returns the history: one row a step, as `lass.train.train_separator`. The schedule is `lass.train`, as in
+    stage 05. Killed, it resumes; done, it only reads.
     """
-    path = run.folder / "separator.safetensors"
-    if path.exists():
-        return
-    settings = run.profile.lass
-    sources = load_sources(run, "train").to(device())
-    torch.manual_seed(settings.train.seed)
-    separator = Separator(settings).to(device()).train()
-    learn(separator, sources, settings.train, run, wordings=every_wording(captions_of(sources.by_label)))
-    write_tensors(path, separator.state_dict(), lass=settings.model_dump())
+    path, done = run.folder / "separator.safetensors", run.folder / "separator-history.csv"
+    if not path.exists():
+        settings = run.profile.lass
+        sources = load_sources(run, "train").to(device())
+        torch.manual_seed(settings.train.seed)
+        separator = Separator(settings).to(device()).train()
+        wordings = every_wording(captions_of(sources.by_label))
+        write_table(done, learn(separator, sources, settings.train, run, wordings))
+        write_tensors(path, separator.state_dict(), lass=settings.model_dump())
+    return pd.read_csv(done)

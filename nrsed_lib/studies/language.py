@@ -21,7 +21,6 @@ from nrsed_lib.lass.separator import load_separator
 from nrsed_lib.llm.captions import captions_of
 from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import Run, read_tensors, write_tensors
-from nrsed_lib.studies.augmented_separator import train_augmented
 from nrsed_lib.studies.opensep_chain import queries_of
 from nrsed_lib.systems import MODELS, System, score_mixtures
 from nrsed_lib.training import device
@@ -34,7 +33,7 @@ class Language:
     """A system, the stage whose separator it asks, and in which words."""
 
     system: System
-    separator: Literal["05", "12"] = "12"
+    separator: Literal["05", "10"] = "10"
     wording: Literal["name", "description"] = "name"
 
 
@@ -61,9 +60,8 @@ def test_languages(run: Run) -> None:
     """Test MORE in every condition with every seed's detectors; a condition that is done is kept.
 
     Leaves `scores_<condition>-seed<seed>.safetensors` (float16 frame scores by system) and `queries_…` in
-    the stage's folder, and before them `separator.safetensors`.
+    the stage's folder.
     """
-    train_augmented(run)
     clips, captions = load_split(run, "test"), captions_of(run.profile.data.classes)
     names = [query_text(label) for label in clips.classes]
     texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
