@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -67,7 +68,6 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
                 stdout_file=stream,
                 stderr_file=stream,
                 log_output=False,
-                coalesce_streams=True,  # of a progress bar the last state, as a terminal shows it
             )
         except PapermillExecutionError as error:
             failed = work(profile) / "logs" / f"{target.stem}.failed.ipynb"
@@ -84,15 +84,44 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
 def _note(notebook: Path, about: Mapping[str, str]) -> None:
     """Keep in the notebook what made it, and of its progress bars how they ended."""
     content = json.loads(notebook.read_text())
-    for output in (o for cell in content["cells"] for o in cell.get("outputs", ()) if o.get("name") == "stderr"):
-        output["text"] = settled("".join(output["text"]))
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = _joined(cell["outputs"])
     content["metadata"]["nrsed"] = dict(about)
     notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def settled(text: str) -> list[str]:
-    """The lines of progress bars without their way there: a bar below another one moves the cursor up again."""
-    return [line for line in text.splitlines(keepends=True) if line.strip() and not line.endswith("\x1b[A\n")]
+def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All that a cell wrote to stdout as one output, where it began to, and to stderr likewise."""
+    texts: dict[str, str] = {}
+    kept = []
+    for output in outputs:
+        name = output.get("name")  # of a stream
+        if name not in texts:
+            kept.append(output)
+        if name:
+            texts[name] = texts.get(name, "") + "".join(output["text"])
+    for output in kept:
+        if "name" in output:
+            output["text"] = settled(texts[output["name"]]).splitlines(keepends=True)
+    return kept
+
+
+def settled(text: str) -> str:
+    """What a terminal shows of a text in the end: of progress bars, one below another, the last states."""
+    if "\r" not in text:
+        return text
+    lines, row, anew = [""], 0, True
+    for piece in re.split(r"(\n|\r|\x1b\[A)", text):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif piece == "\x1b[A":  # up, as tqdm goes back from the bar of an inner loop
+            row -= 1
+        elif piece and piece != "\r":
+            lines[row] = piece if anew else lines[row] + piece
+        anew = piece in ("\n", "\r")
+    return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
 
 
 def run_all(

@@ -79,7 +79,7 @@ def fit(
             torch.save({"state": {k: part.state_dict() for k, part in state.items()}, "rows": rows}, temporary)
 
     last = time.monotonic()
-    shown: dict[str, Any] = {"initial": len(rows), "total": steps, "desc": name, "mininterval": 1.0}
+    shown: dict[str, Any] = {"initial": len(rows), "total": steps, "desc": name, "mininterval": 1.0, "leave": None}
     bar = tqdm(range(len(rows), steps), **shown, disable=not processes.is_first())
     for i in bar:
         generator = step_generator(seed, name, i)

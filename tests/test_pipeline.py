@@ -1,6 +1,7 @@
 """The whole companion in the smoke profile: it runs, it resumes, and it runs again only what an edit asks for."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
+from tqdm import tqdm
 
 from nrsed_lib.jobs import executed, jobs, state
 from nrsed_lib.pipeline import settled
@@ -183,6 +185,16 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
 
 
 def test_progress_bars_are_kept_as_they_ended():
-    """One bar in another, as tqdm writes them and papermill joins them."""
-    text = "one:  50%|#   | 1/2\x1b[A\n\none: 100%|####| 2/2\n  \r\nall: 100%|####| 1/1\na warning\n"
-    assert settled(text) == ["one: 100%|####| 2/2\n", "all: 100%|####| 1/1\n", "a warning\n"]
+    """One loop in another, twice, as tqdm writes them; `leave=None` clears an inner bar."""
+    stream = io.StringIO()
+    for _ in tqdm(range(2), desc="all", file=stream, mininterval=0):
+        for leave in (None, True):
+            for _ in tqdm(range(3), desc=f"inner, leave {leave}", file=stream, mininterval=0, leave=leave):
+                pass
+    stream.write("a warning\n  in two lines\n")
+    lines = settled(stream.getvalue()).splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "  in two lines", "a warning", "all", "inner, leave True", "inner, leave True",
+    ]  # fmt: skip
+    assert all("100%" in line for line in lines if ":" in line)
+    assert settled("no bar\n\nis here\n") == "no bar\n\nis here\n"

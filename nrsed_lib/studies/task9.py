@@ -131,7 +131,7 @@ def measure(run: Run, trial: Trial) -> pd.DataFrame:
     parts = []
     batches = mixed(table, folder / AUDIO, run.profile.data.sample_rate, run.profile.evaluate.batch)
     nb_batches = -(-len(table) // run.profile.evaluate.batch)
-    for rows, mixtures, targets in tqdm(batches, desc=trial.name, total=nb_batches, mininterval=1.0):
+    for rows, mixtures, targets in tqdm(batches, desc=trial.name, total=nb_batches, mininterval=1.0, leave=None):
         heard, wanted = mixtures.to(asked.device), targets.to(asked.device)
         estimates = separator(heard, asked[rows])
         before, after = challenge_sdr(heard, wanted), challenge_sdr(estimates, wanted)
