@@ -50,11 +50,13 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
                 "finished": finished,
                 "commit": made_on,
                 "began": stamp,
+                "machine": here,
             },
         )
 
     # to the microsecond: it tells executions apart, and several may begin in one second
     made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="microseconds")
+    here = f"{cpu()}, {os.cpu_count()} cores"
 
     def watch() -> None:
         nonlocal peak
@@ -63,8 +65,7 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
             peak, ticks = max(peak, memory_mb()), ticks + 1
             if ticks % 5 == 0:
                 record(False)
-                tail = re.split(r"[\r\n]+", log.read_text()[-600:].strip())[-1] if log.exists() else ""
-                print(f"{name}: {ticks * MEMORY_EVERY_S} s  {tail[:110]}", flush=True)
+                print(f"{name}: {ticks * MEMORY_EVERY_S} s  {last_line(log)[:110]}", flush=True)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -77,6 +78,12 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
         print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
     finally:
         stop.set()
+
+
+def last_line(log: Path) -> str:
+    """What a log says last, a state of a progress bar perhaps; "" of one that says nothing or is not there."""
+    text = log.read_text()[-1000:] if log.exists() else ""
+    return next((line for line in reversed(re.split(r"[\r\n]|\x1b\[A", text)) if line.strip()), "")
 
 
 def memory_mb() -> int:
@@ -103,18 +110,21 @@ def commit() -> str:
     )
 
 
-def machine() -> dict[str, Any]:
-    import torch
-
-    cpu = platform.processor() or platform.machine()
+def cpu() -> str:
     with contextlib.suppress(OSError, StopIteration):
-        cpu = next(
+        return next(
             line.split(":")[1].strip()
             for line in Path("/proc/cpuinfo").read_text().splitlines()
             if line.startswith("model name")
         )
+    return platform.processor() or platform.machine()
+
+
+def machine() -> dict[str, Any]:
+    import torch
+
     return {
-        "cpu": cpu,
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from nrsed_lib.facts import last_line
 from nrsed_lib.profile import Profile, ProfileError
 from nrsed_lib.store import (
     NOT_IN_KEY,
@@ -108,14 +108,13 @@ def status(profile: Profile) -> pd.DataFrame:
     for stage, seed in all_jobs(profile):
         name = executed(profile, stage, seed).stem
         made, log = facts(profile, stage, seed), work(profile) / "logs" / f"{name}.log"
-        tail = re.split(r"[\r\n]+", log.read_text()[-300:].strip())[-1] if log.exists() else ""
         rows.append(
             {
                 "notebook": name,
                 "state": state(profile, stage, seed),
                 "seconds": made.get("seconds"),
                 "peak_mb": made.get("peak_mb"),
-                "last": tail[:60],
+                "last": last_line(log)[:60],
             }
         )
     return pd.DataFrame(rows)

@@ -253,22 +253,21 @@ def _supervised(line: list[str]) -> int:
 def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
     """run.json: what made the tables of results/<profile>.
 
-    `runs` are the commands that had something to do, each with its own wall-clock seconds and peak
-    memory; `stages` what making each notebook's artefacts took, and on which commit, whenever that was.
+    `runs` are the commands that had something to do, each with its machine, its wall-clock seconds and its peak
+    memory; `stages` what making each notebook's artefacts took, where, and on which commit, whenever that was. A
+    stage whose artefacts were removed keeps its entry, as its tables stay.
     """
-    stages = {}
-    for stage, seed in all_jobs(profile):
-        if made := facts(profile, stage, seed):
-            stages[executed(profile, stage, seed).stem] = made
     file = results_root() / profile.name / "run.json"
-    earlier = json.loads(file.read_text())["runs"] if file.exists() else []
+    earlier = json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
+    names = {executed(profile, *job).stem: job for job in all_jobs(profile)}
+    found = {name: facts(profile, *job) or earlier["stages"].get(name) for name, job in names.items()}
+    stages = {name: made for name, made in found.items() if made}
     return {
         "profile": profile.name,
         "seeds": profile.seeds,
-        "machine": machine(),
         "stage_seconds": round(sum(s["seconds"] for s in stages.values()), 1),
         "stages": stages,
-        "runs": [*earlier, dict(run)],
+        "runs": [*earlier["runs"], {**run, "machine": machine()}],
     }
 
 

@@ -53,7 +53,8 @@ def _readme_results(name: str) -> str:
             cells.append(f"{row.psds1:.3f} / {row.psds2:.3f}{seeds_differ}{paper if row.notna().paper_psds1 else ''}")
         lines.append(f"| #{system} | " + " | ".join(cells) + " |")
     seeds, nb_clips = made["seeds"], int(table["nb_clips"].iloc[0])
-    machine, run = made["machine"], _main_run(made)
+    run = _main_run(made)
+    machine = run["machine"]
     listed = f" (list {table['list_hash'].iloc[0]})" if same_data else ""
     over = "standard deviation over seeds, then " if len(seeds) > 1 else ""
     beside = " (and ours minus these)" if same_data else ", on DESED and WildDESED with far larger networks"

@@ -16,8 +16,11 @@ def studies(folder: Path) -> str:
     made = json.loads((folder / "run.json").read_text())
     names = ("09_dcase_task9", "10_caption_augmentation", "11_opensep")
     ran = {name: made["stages"][name] for name in names if name in made["stages"]}
-    how = ", ".join(f"{name} in {stage['seconds'] / 60:.0f} min at {stage['commit']}" for name, stage in ran.items())
-    return f"**Profile `{folder.name}`** ({how}; {made['machine']['cores']} cores):\n\n" + "\n\n".join(parts)
+    how = "; ".join(
+        f"{name} in {stage['seconds'] / 60:.0f} min at {stage['commit']} on {stage['machine']}"
+        for name, stage in ran.items()
+    )
+    return f"**Profile `{folder.name}`** ({how}):\n\n" + "\n\n".join(parts)
 
 
 def _task9(file: Path) -> str:

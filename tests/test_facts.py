@@ -3,7 +3,7 @@
 import json
 import time
 
-from nrsed_lib.facts import watched
+from nrsed_lib.facts import last_line, watched
 
 
 def seconds(folder) -> float:
@@ -28,3 +28,10 @@ def test_the_time_before_a_kill_counts(tmp_path):
     with watched("resumed", tmp_path / "log", tmp_path):
         pass
     assert 7.125 <= seconds(tmp_path) < 7.125 + 60
+
+
+def test_the_last_state_of_a_bar_inside_another_is_found(tmp_path):
+    log = tmp_path / "log"
+    assert last_line(log) == ""
+    log.write_text("all:  50%|#  | 1/2\n\rinner: 100%|###| 3/3\x1b[A\n\r              \r\x1b[A")
+    assert last_line(log) == "inner: 100%|###| 3/3"

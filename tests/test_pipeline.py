@@ -15,8 +15,9 @@ import psutil
 import pytest
 from tqdm import tqdm
 
+from nrsed_lib import pipeline
 from nrsed_lib.jobs import executed, jobs, state
-from nrsed_lib.pipeline import settled
+from nrsed_lib.pipeline import provenance, settled
 from nrsed_lib.profile import load_profile
 from nrsed_lib.systems import SYSTEMS
 
@@ -107,11 +108,22 @@ def test_run_json_says_what_ran_and_where(here):
     made = json.loads((here / "smoke" / "run.json").read_text())
     assert set(made["stages"]) == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
     assert all(facts["finished"] and facts["commit"] for facts in made["stages"].values())
-    assert made["machine"]["cores"] == os.cpu_count()
     (run,) = made["runs"]  # the killed one never got to say
+    assert run["machine"]["cores"] == os.cpu_count()
+    assert all(f"{os.cpu_count()} cores" in facts["machine"] for facts in made["stages"].values())
     assert run["command"].startswith("nrsed run")
     assert "01_data_preparation" not in run["ran"] and "07_ablations" in run["ran"]
     assert made["stage_seconds"] > 0 and run["wall_seconds"] > 0 and 100 < run["peak_mb"] < 4096
+
+
+def test_what_made_a_table_is_known_after_its_artefacts_are_gone(here, monkeypatch):
+    made = json.loads((here / "smoke" / "run.json").read_text())
+    known = pipeline.facts
+    monkeypatch.setattr(
+        pipeline, "facts", lambda profile, stage, seed: {} if stage == "05" else known(profile, stage, seed)
+    )
+    again = provenance(SMOKE, {"command": "another"})
+    assert again["stages"] == made["stages"] and [run["command"] for run in again["runs"]][1:] == ["another"]
 
 
 def test_the_report_reads_without_python(here):
