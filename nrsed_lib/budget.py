@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 
 from nrsed_lib.data.prepare_desed import TRAINED_ON, noisy_conditions, shard_folder
-from nrsed_lib.facts import machine
+from nrsed_lib.facts import kind, machine
 from nrsed_lib.full_size import consequences, measured_here
 from nrsed_lib.profile import Profile
 from nrsed_lib.sed.detector import Detector
@@ -128,12 +128,10 @@ def hours(profile: Profile) -> dict[str, float]:
 def _ran(profile: Profile) -> dict[str, float]:
     """Stage → hours of its longest seed in the committed run, if that was on this kind of machine and on this size."""
     file = results_root() / profile.name / "run.json"
-    made = json.loads(file.read_text()) if file.exists() else {"machine": {}, "stages": {}}
-    here = machine()
-    if any(made["machine"].get(key) != here[key] for key in ("cpu", "cores", "gpu")):
-        return {}
+    made = json.loads(file.read_text()) if file.exists() else {"stages": {}}
+    here = kind(machine())
     found: dict[str, float] = {}
     for name, facts in made["stages"].items():
-        if facts["finished"]:
+        if facts["finished"] and facts["machine"] == here:
             found[name[:2]] = max(found.get(name[:2], 0.0), facts["seconds"] / 3600)
     return found

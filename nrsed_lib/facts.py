@@ -10,7 +10,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
 
     # to the microsecond: it tells executions apart, and several may begin in one second
     made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="microseconds")
-    here = f"{cpu()}, {os.cpu_count()} cores"
+    here = kind({"cpu": cpu(), "cores": os.cpu_count(), "gpu": gpu()})
 
     def watch() -> None:
         nonlocal peak
@@ -120,6 +120,20 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def gpu() -> str | None:
+    """Its name. Loads torch only where there is a device to ask for."""
+    if platform.system() == "Linux" and not any(Path("/dev").glob("nvidia[0-9]*")):
+        return None
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
+def kind(here: Mapping[str, Any]) -> str:
+    """Of a machine, as far as it tells how long something takes."""
+    return f"{here['gpu'] or here['cpu']}, {here['cores']} cores"
+
+
 def machine() -> dict[str, Any]:
     import torch
 
@@ -127,7 +141,7 @@ def machine() -> dict[str, Any]:
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "gpu": gpu(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": platform.system(),

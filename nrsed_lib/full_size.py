@@ -30,7 +30,7 @@ from nrsed_lib.bench import bursts
 from nrsed_lib.data.clips import FULL_SCALE, Clips, Sources
 from nrsed_lib.data.prepare_desed import shard_folder
 from nrsed_lib.evaluate.psds import psds
-from nrsed_lib.facts import commit, machine
+from nrsed_lib.facts import commit, kind, machine
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Lass, Profile, load_profile
 from nrsed_lib.sed.beats import Beats
@@ -240,7 +240,7 @@ def consequences(table: pd.DataFrame, profile: Profile) -> pd.DataFrame:
 
 
 def report(table: pd.DataFrame, hours: pd.DataFrame, limits: dict[torch.dtype, float]) -> str:
-    where = f"{_kind(machine())}, {torch.get_num_threads()} threads"
+    where = f"{kind(machine())}, {torch.get_num_threads()} threads"
     rates = ", ".join(f"{v / 1e12:.2f} TFLOP/s in {str(k).removeprefix('torch.')}" for k, v in limits.items())
     lines = [
         f"The paper's own sizes, random weights, in one run on {datetime.now(UTC):%Y-%m-%d} at commit {commit()}: "
@@ -257,16 +257,12 @@ def report(table: pd.DataFrame, hours: pd.DataFrame, limits: dict[torch.dtype, f
     return "\n".join(lines) + "\n"
 
 
-def _kind(here: dict[str, Any]) -> str:
-    return f"{here['gpu'] or here['cpu']}, {here['cores']} cores"
-
-
 def measured_here() -> pd.DataFrame | None:
     """The table of `make bench`, if it was measured on this kind of machine."""
     table, text = BENCH / "full_size.csv", BENCH / "full_size.md"
     here = machine()
-    kind = f": {here['gpu']}," if here["gpu"] else f": {_kind(here)},"  # on a GPU the host's cores do not matter
-    known = table.exists() and text.exists() and kind in text.read_text().partition("\n")[0]
+    said = f": {here['gpu']}," if here["gpu"] else f": {kind(here)},"  # on a GPU the host's cores do not matter
+    known = table.exists() and text.exists() and said in text.read_text().partition("\n")[0]
     return pd.read_csv(table) if known else None
 
 

@@ -1,5 +1,6 @@
 """What a run needs: found where it is, named with its remedy where it is not; sizes against arithmetic."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from desed_tree import SMALL, folder_of, make_tree, names_of
 from typer.testing import CliRunner
 
 from nrsed_lib import budget, full_size
-from nrsed_lib.budget import Budget
+from nrsed_lib.budget import Budget, hours
 from nrsed_lib.cli import app
 from nrsed_lib.data.clips import load_audio, save_audio
+from nrsed_lib.facts import kind, machine
 from nrsed_lib.plan import _machine, duration, plan
 from nrsed_lib.profile import load_profile
 from nrsed_lib.sed.training_set import Audio
@@ -112,6 +114,16 @@ def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
         (tmp_path / "full_size.md").write_text(first)
         assert (full_size.measured_here() is not None) == there
     assert [duration(h) for h in (0.01, 3, 100)] == ["0.6 min", "3.0 h", "4 days"]
+
+
+def test_hours_are_of_stages_that_ran_on_this_kind_of_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    here, smoke = kind(machine()), load_profile("smoke")
+    made = {"03_sed_training-seed0": (7200, here), "03_sed_training-seed1": (3600, here), "05_lass_model": (60, "else")}
+    stages = {name: {"seconds": s, "machine": where, "finished": True} for name, (s, where) in made.items()}
+    (tmp_path / "smoke").mkdir()
+    (tmp_path / "smoke" / "run.json").write_text(json.dumps({"stages": stages}))
+    assert hours(smoke) == {"03": 2.0}
 
 
 def test_audio_of_several_files_is_indexed_as_one_tensor(tmp_path):
