@@ -77,11 +77,11 @@ def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[
                 f"  the notebook up to there: {_short(failed)}\n"
                 f"  mend it and run the same command again: what was computed is kept"
             ) from None
-        _note(temporary, {"key": job_key(profile, stage, seed), "commit": commit()})
+        note(temporary, {"key": job_key(profile, stage, seed), "commit": commit()})
     return target
 
 
-def _note(notebook: Path, about: Mapping[str, str]) -> None:
+def note(notebook: Path, about: Mapping[str, str]) -> None:
     """Keep in the notebook what made it, and of its progress bars how they ended."""
     content = json.loads(notebook.read_text())
     for cell in content["cells"]:
@@ -92,7 +92,7 @@ def _note(notebook: Path, about: Mapping[str, str]) -> None:
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All that a cell wrote to stdout as one output, where it began to, and to stderr likewise."""
+    """All that a cell wrote to stdout as one output, where it began to, and to stderr likewise, unless erased."""
     texts: dict[str, str] = {}
     kept = []
     for output in outputs:
@@ -104,7 +104,7 @@ def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for output in kept:
         if "name" in output:
             output["text"] = settled(texts[output["name"]]).splitlines(keepends=True)
-    return kept
+    return [output for output in kept if output.get("text", True)]
 
 
 def settled(text: str) -> str:

@@ -1,7 +1,6 @@
 """The whole companion in the smoke profile: it runs, it resumes, and it runs again only what an edit asks for."""
 
 import contextlib
-import io
 import json
 import os
 import signal
@@ -13,11 +12,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from tqdm import tqdm
 
 from nrsed_lib import pipeline
 from nrsed_lib.jobs import executed, jobs, state
-from nrsed_lib.pipeline import provenance, settled
+from nrsed_lib.pipeline import provenance
 from nrsed_lib.profile import load_profile
 from nrsed_lib.systems import SYSTEMS
 
@@ -194,19 +192,3 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     edited = load_profile("smoke", {"data.seed": 5})
     assert {state(edited, stage, 0) for stage in ("01", "02")} == {"done"}
-
-
-def test_progress_bars_are_kept_as_they_ended():
-    """One loop in another, twice, as tqdm writes them; `leave=None` clears an inner bar."""
-    stream = io.StringIO()
-    for _ in tqdm(range(2), desc="all", file=stream, mininterval=0):
-        for leave in (None, True):
-            for _ in tqdm(range(3), desc=f"inner, leave {leave}", file=stream, mininterval=0, leave=leave):
-                pass
-    stream.write("a warning\n  in two lines\n")
-    lines = settled(stream.getvalue()).splitlines()
-    assert sorted(line.split(":")[0] for line in lines) == [
-        "  in two lines", "a warning", "all", "inner, leave True", "inner, leave True",
-    ]  # fmt: skip
-    assert all("100%" in line for line in lines if ":" in line)
-    assert settled("no bar\n\nis here\n") == "no bar\n\nis here\n"
