@@ -8,17 +8,12 @@ text has an embedding. `clap` is AudioSep's: it comes with the published weights
 from __future__ import annotations
 
 import zlib
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nrsed_lib.lass.clap import ClapText, clap_weights
 from nrsed_lib.profile import Lass
-
-
-class TextEncoder(Protocol):
-    def embed(self, texts: list[str]) -> Tensor: ...
 
 
 def tokens(text: str) -> list[str]:
