@@ -32,8 +32,8 @@ paper: $(READY) ## check all that the paper's own scale needs, print the plan, a
 	@$(BIN)/nrsed run --profile paper $(OPTIONS)
 
 test: $(READY) ## install and run every test, notebooks included
-	@$(BIN)/ruff check nrsed_lib tests
-	@$(BIN)/ruff format --check nrsed_lib tests
+	@$(BIN)/ruff check nrsed_lib tests tools
+	@$(BIN)/ruff format --check nrsed_lib tests tools
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q
 
@@ -41,9 +41,9 @@ lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
 bench: $(READY) ## measure our ways beside the published ones (results/bench/)
-	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.bench
-	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.full_size
-	@$(KEEP_MEMORY) $(BIN)/python -m nrsed_lib.precision --profile open --if-there
+	@$(KEEP_MEMORY) $(BIN)/python -m tools.bench
+	@$(KEEP_MEMORY) $(BIN)/python -m tools.full_size
+	@$(KEEP_MEMORY) $(BIN)/python -m tools.precision --profile open --if-there
 
 lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
@@ -51,12 +51,12 @@ lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(PYTHON) .ci/environment.py
 
 lint: $(READY) ## format and check
-	@$(BIN)/ruff format nrsed_lib tests
-	@$(BIN)/ruff check --fix nrsed_lib tests
+	@$(BIN)/ruff format nrsed_lib tests tools
+	@$(BIN)/ruff check --fix nrsed_lib tests tools
 	@$(BIN)/mypy
 
 clean:       ## remove what runs left (tables stay)
-	rm -rf results/*/work results/*/report results/smoke
+	rm -rf results/runs
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nrsed needs Python 3.11 or newer, not " + sys.version.split()[0] + "; name one: make PYTHON=python3.11")'

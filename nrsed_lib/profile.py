@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import (
@@ -16,22 +16,23 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SerializeAsAny,
     ValidationError,
     field_validator,
     model_validator,
 )
 
+from nrsed_lib.errors import ProfileError
+from nrsed_lib.paths import DATA
+from nrsed_lib.series import plugin
+
 PROFILES = Path(__file__).parent / "profiles"
 
 # Names that stand for a whole vocabulary in `data.noise_classes`: the table that lists it, in its column `class`.
-VOCABULARIES = {"AudioSet-Strong": Path(__file__).parents[1] / "data" / "vocabulary" / "audioset_strong.csv"}
+VOCABULARIES = {"AudioSet-Strong": DATA / "vocabulary" / "audioset_strong.csv"}
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 SnrRange = tuple[float, float]
-
-
-class ProfileError(ValueError):
-    """A profile that cannot be run; the message names the key, the value and the remedy."""
 
 
 class Section(BaseModel):
@@ -212,67 +213,6 @@ class Evaluate(Section):
     nb_separation_mixtures: PositiveInt = 120  # held-out mixtures for the SDR improvement
 
 
-class Task9(LassTrain):
-    """Notebook 09: training as the baseline of DCASE 2024 task 9 does it, and what it is measured on."""
-
-    sounds: Literal["own", "development"] = "own"  # the profile's training sounds, or the task's: FSD50K and Clotho
-    official_list: bool = False  # measured on the challenge's own validation list instead of the profile's
-    lr: PositiveFloat = 1e-3
-    snr_db: SnrRange = (-10.0, 10.0)  # the loudness ratio of the two sources of a training mixture
-    nb_validation: PositiveInt = 120  # mixtures of the synthetic validation list
-    validation_snr_db: SnrRange = (-15.0, 15.0)
-
-
-class Captions(LassTrain):
-    """Notebook 10: the same training with captions that a language model has added."""
-
-    prompts: list[str] = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
-    numbers: list[int] = [0, 1, 3, 5]  # captions added to each sentence
-    compared_at: PositiveInt = 3  # the number at which prompts are compared
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Captions:
-        if self.compared_at not in self.numbers or 0 not in self.numbers:
-            raise ValueError(f"numbers {self.numbers} must have 0 and compared_at ({self.compared_at}) in them")
-        return self
-
-
-class CaptionerTrain(Schedule):
-    """How notebook 11's captioner learns from mixtures."""
-
-    batch: PositiveInt = 24
-    seconds: PositiveFloat = 5.0  # of each mixture
-    nb_mixtures: PositiveInt | None = None  # so many are prepared and heard again and again; None: new ones each step
-    seed: int = 0  # one captioner for all seeds
-
-
-class OpenSep(LassTrain):
-    """Notebook 11: the network of OpenSep and its baselines. Published sizes by default."""
-
-    n_fft: PositiveInt = 1022
-    hop: PositiveInt = 256
-    nb_bands: PositiveInt | None = None
-    nb_channels: list[PositiveInt] = [32, 64, 128, 256, 512, 512, 512]  # of the encoder's stages
-    nb_attended: PositiveInt = 4  # of the deepest skips have self- and cross-attention
-    nb_heads: PositiveInt = 8
-    text: Literal["learned", "roberta"] = "learned"  # what reads the texts
-    condition_size: PositiveInt = 768  # of a token
-    bfloat16: bool = False  # the networks' products, where the processor has them; spectra stay float32
-    shots: list[int] = [1, 2, 3, 5]  # examples shown to the knowledge parser
-    captioner: CaptionerTrain
-
-
-class Studies(Section):
-    """The separation studies (notebooks 09 to 12)."""
-
-    by_default: bool = True  # part of the whole run; else only when asked for (`make studies`)
-    seeds: list[int] = Field(default=[0], min_length=1)  # of their trainings
-    nb_mixtures: PositiveInt = 100  # held-out mixtures that a row of a table is measured on
-    task9: Task9
-    captions: Captions
-    opensep: OpenSep
-
-
 class Profile(Section):
     """A whole run."""
 
@@ -283,7 +223,7 @@ class Profile(Section):
     sed: Sed
     lass: Lass
     evaluate: Evaluate = Evaluate()
-    studies: Studies | None = None
+    studies: SerializeAsAny[Section] | None = None  # the separation studies' own (`studies.settings.studies_of`)
     gpu: bool = False  # whether a cluster is asked for GPUs, and for time and memory to go with them
 
     @model_validator(mode="after")
@@ -318,14 +258,20 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
         raise ProfileError(f"{path} must hold a mapping, not {type(raw).__name__}")
     for key, value in dict(overrides or {}).items():
         _set(raw, *(("seeds", [value]) if key == "seed" else (key, value)))
-    try:
-        return Profile.model_validate(raw)
-    except ValidationError as error:
-        faults = [
-            f"  {'.'.join(map(str, e['loc'])) or 'profile'}: {e['msg']} (got {_short(e['input'])})"
-            for e in error.errors()
-        ]
-        raise ProfileError(f"profile {path.name} cannot be run:\n" + "\n".join(faults)) from None
+    studies, faults = raw.pop("studies", None), []
+    validated: dict[str, Section] = {}
+    for section, value in ({"": raw} | ({} if studies is None else {"studies": studies})).items():
+        form = plugin("studies", section).Studies if section else Profile
+        try:
+            validated[section] = form.model_validate(value)
+        except ValidationError as error:
+            here = section.split()
+            faults += [(".".join(map(str, [*here, *e["loc"]])), e["msg"], e["input"]) for e in error.errors()]
+    if faults:
+        lines = [f"  {key or 'profile'}: {message} (got {_short(value)})" for key, message, value in faults]
+        raise ProfileError(f"profile {path.name} cannot be run:\n" + "\n".join(lines)) from None
+    profile = cast(Profile, validated[""])
+    return profile.model_copy(update={"studies": validated.get("studies")})
 
 
 def _set(raw: dict, dotted: str, value: Any) -> None:

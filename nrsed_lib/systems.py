@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.remix import remix, separate
 from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.sed.detector import Detector, load_detector, median_filter, predict
-from nrsed_lib.store import Run, read_tensors, write_table, write_tensors
+from nrsed_lib.store import read_tensors, write_table, write_tensors
 from nrsed_lib.training import device
 
-# Which stage makes which detector: g_theta, and the fine-tuned g_alpha of #5, #6 and #7.
-MODELS = {"theta": "03", "random": "04", "no_curriculum": "04", "full": "04"}
+MODELS = ("theta", "random", "no_curriculum", "full")  # g_theta, and the fine-tuned g_alpha of #5, #6 and #7
 THRESHOLD = 0.5  # of a clip-wise prediction to become a query (section II-C)
 
 Heard = Literal["mixture", "remix"]
@@ -175,10 +175,8 @@ def test_systems(run: Run, only: str | None = None) -> None:
     """
     profile = run.profile
     clips = load_split(run, "test")
-    detectors = {
-        m: load_detector(run.find(stage, f"{m}.safetensors"), profile).to(device()) for m, stage in MODELS.items()
-    }
-    separator = load_separator(run.find("05", "separator.safetensors"), profile).to(device())
+    detectors = {m: load_detector(run.find(m), profile).to(device()) for m in MODELS}
+    separator = load_separator(run.find("separator"), profile).to(device())
     texts = [query_text(name) for name in clips.classes]
     for condition in profile.data.conditions:
         path = run.folder / f"scores_{condition}.safetensors"
@@ -254,12 +252,12 @@ def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full"
         raise ValueError(f"no condition {condition!r}: use one of {', '.join(conditions)}")
     if queries not in {"truth", "all", *MODELS}:
         raise ValueError(f"no query source {queries!r}: use truth, all, {', '.join(MODELS)}")
-    separator = load_separator(run.find("05", "separator.safetensors"), run.profile).to(device())
-    theta = load_detector(run.find("03", "theta.safetensors"), run.profile).to(device())
+    separator = load_separator(run.find("separator"), run.profile).to(device())
+    theta = load_detector(run.find("theta"), run.profile).to(device())
     mixture = load_condition(run, condition, [index]).to(device())
     predictions = {"truth": clips.weak()[[index]].to(device())}
     if queries in MODELS:
-        asking = load_detector(run.find(MODELS[queries], f"{queries}.safetensors"), run.profile).to(device())
+        asking = load_detector(run.find(queries), run.profile).to(device())
         predictions[queries] = predict(asking, mixture)[1]
     asked = query_table(predictions)[queries]
     pairs = asked.nonzero()

@@ -2,7 +2,7 @@
 
 All randomness of step i comes from (seed, name, i), so a run that was killed and resumed from its
 last checkpoint takes the same steps as one that was not. Several processes may take them together
-(`processes.py`): each runs `fit`, and the first one writes.
+(`sharding.py`): each runs `fit`, and the first one writes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from nrsed_lib import processes
+from nrsed_lib import sharding
 from nrsed_lib.store import atomic
 
 
@@ -73,14 +73,14 @@ def fit(
         rows = saved["rows"]
 
     def save() -> None:
-        if not processes.is_first():
+        if not sharding.is_first():
             return
         with atomic(path) as temporary:
             torch.save({"state": {k: part.state_dict() for k, part in state.items()}, "rows": rows}, temporary)
 
     last = time.monotonic()
     shown: dict[str, Any] = {"initial": len(rows), "total": steps, "desc": name, "mininterval": 1.0, "leave": None}
-    bar = tqdm(range(len(rows), steps), **shown, disable=not processes.is_first())
+    bar = tqdm(range(len(rows), steps), **shown, disable=not sharding.is_first())
     for i in bar:
         generator = step_generator(seed, name, i)
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))  # dropout

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.prepare import prepare
-from nrsed_lib.store import ROOT, Run, open_stage
+from nrsed_lib.paths import ROOT
 
 torch.set_num_threads(1)
 
@@ -35,6 +36,6 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def smoke_data(results: Path) -> Run:
     """Stage 01 of the smoke profile, prepared."""
-    run = open_stage("01", "smoke")
+    run = open_run("01", "smoke")
     prepare(run)
     return run

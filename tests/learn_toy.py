@@ -12,16 +12,16 @@ from types import SimpleNamespace
 
 import torch
 
-from nrsed_lib import processes
+from nrsed_lib import sharding
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.lass.train import learn as learn_separator
+from nrsed_lib.lass.training import learn as learn_separator
 from nrsed_lib.profile import Lass, load_profile
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.detector import Features
 from nrsed_lib.sed.mean_teacher import learn as learn_detector
 from nrsed_lib.sed.training_set import TrainingSet
-from nrsed_lib.store import Run
 from nrsed_lib.training import device
 
 NB_CLIPS, NB_CLASSES, NB_FRAMES = 30, 4, 20
@@ -46,14 +46,14 @@ def detector(name: str, steps: int) -> None:
         frame_seconds=profile.data.clip_seconds / NB_FRAMES,
         embedding_seconds=profile.data.clip_seconds / 5,
     )
-    share = processes.Share(tuple(batch.values()))
+    share = sharding.Share(tuple(batch.values()))
 
     def hear(index, *_) -> Features:
         mels, embeddings = features.rows(share.of(index))  # as a noisy ear: each its share, then put together
         return Features(share.gather(mels), share.gather(embeddings))
 
     learn_detector(run, name, whole, hear, clips, schedule)  # type: ignore[arg-type]
-    torch.save(crnn.state_dict(), run.folder / f"{name}-rank{processes.rank()}.pt")
+    torch.save(crnn.state_dict(), run.folder / f"{name}-rank{sharding.rank()}.pt")
 
 
 def separator(name: str, steps: int) -> None:
@@ -71,7 +71,7 @@ def separator(name: str, steps: int) -> None:
 
 
 torch.set_num_threads(1)
-processes.start()
+sharding.start()
 for task in sys.argv[1:]:
     path, _, steps = task.partition(":")
     os.environ["NRSED_RESULTS"], name = path.rsplit("/", 1)

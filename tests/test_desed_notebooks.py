@@ -13,12 +13,13 @@ import yaml
 from desed_tree import CLASSES, make_tree
 from IPython.core.interactiveshell import InteractiveShell
 
+from nrsed_lib.artefacts import Run, run_folder
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.difference import differences
-from nrsed_lib.jobs import NOTEBOOKS, jobs
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.profile import PROFILES, load_profile
-from nrsed_lib.store import STAGES, Run, stage_folder
+from nrsed_lib.run.jobs import NOTEBOOKS, jobs
+from nrsed_lib.series import SERIES
 from nrsed_lib.systems import SYSTEMS
 
 pytestmark = pytest.mark.timeout(900)
@@ -52,7 +53,7 @@ def done(tmp_path_factory):
             patch.setenv(f"NRSED_{name}", str(root / value))
         patch.setenv("NRSED_MIRROR", str(root / "no mirror"))  # nothing may be downloaded
         for stage, _ in jobs(load_profile(path)):
-            run_cells(NOTEBOOKS / f"{STAGES[stage].notebook}.ipynb")
+            run_cells(NOTEBOOKS / f"{SERIES[stage].notebook}.ipynb")
         yield load_profile(path)
 
 
@@ -68,7 +69,7 @@ def run_cells(notebook: Path) -> None:
 
 
 def table(profile, name):
-    return pd.read_csv(stage_folder(profile, "07", 0).parents[1] / name, dtype={"system": str})
+    return pd.read_csv(run_folder(profile, "07", 0).parents[1] / name, dtype={"system": str})
 
 
 def test_every_system_is_scored_on_the_clips_of_the_list_that_is_named(done):

@@ -7,7 +7,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 
-from nrsed_lib.store import ROOT
+from nrsed_lib.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WANTED = [Requirement(r) for r in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]

@@ -3,7 +3,7 @@
 import json
 import time
 
-from nrsed_lib.facts import last_line, watched
+from nrsed_lib.run.provenance import last_line, watched
 
 
 def seconds(folder) -> float:

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
-from nrsed_lib import full_size, reading
-from nrsed_lib.full_size import consequences, flop, forward, report, row, shards
 from nrsed_lib.profile import load_profile
+from tools import full_size, reading
+from tools.full_size import consequences, flop, forward, report, row, shards
 
 
 def test_flop_of_products_and_convolutions():

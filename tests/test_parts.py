@@ -10,13 +10,16 @@ import pandas as pd
 import pytest
 from test_processes import BEFORE_NORM, TORCHRUN
 
-from nrsed_lib import processes
-from nrsed_lib.jobs import NOTEBOOKS, alone, facts
+from nrsed_lib import sharding
+from nrsed_lib.artefacts import open_run
+from nrsed_lib.errors import ProfileError
 from nrsed_lib.llm.selection import select
-from nrsed_lib.parts import compute, parts
-from nrsed_lib.profile import ProfileError, load_profile
-from nrsed_lib.sed.finetune import RECIPES
-from nrsed_lib.store import open_stage, read_tensors, results_root
+from nrsed_lib.paths import results_root
+from nrsed_lib.profile import load_profile
+from nrsed_lib.run.jobs import NOTEBOOKS, alone, facts
+from nrsed_lib.run.parts import compute, parts
+from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.store import read_tensors
 from nrsed_lib.systems import MODELS
 
 SMOKE = load_profile("smoke")
@@ -32,7 +35,7 @@ def test_every_detector_and_condition_is_a_part():
 def test_a_part_is_left_where_its_notebook_looks(smoke_data):
     seed = 5  # that no other test trains
     compute("03", SMOKE, seed, "theta")
-    folder = open_stage("03", SMOKE, seed=seed).folder
+    folder = open_run("03", SMOKE, seed=seed).folder
     made, took = (folder / "theta.safetensors").stat().st_mtime, facts(SMOKE, "03", seed)
     assert took["seconds"] > 0 and (folder / "facts-theta.json").exists()
     compute("03", SMOKE, seed)
@@ -43,13 +46,13 @@ def test_a_part_is_left_where_its_notebook_looks(smoke_data):
 @pytest.mark.timeout(600)
 def test_two_processes_fine_tune_as_one(smoke_data, tmp_path):
     """In noise that is drawn for the whole batch and heard by halves; single precision, see test_processes.py."""
-    select(open_stage("02", SMOKE))
+    select(open_run("02", SMOKE))
     compute("03", SMOKE, 0)
     compute("04", SMOKE, 0, "full")
-    one = open_stage("04", SMOKE).folder
+    one = open_run("04", SMOKE).folder
     shutil.copytree(results_root(), tmp_path / "results", ignore=shutil.ignore_patterns(one.name))
     subprocess.run(
-        [sys.executable, *TORCHRUN, "-m", "nrsed_lib.cli", "compute", "04", "--part=full", "--profile=smoke"],
+        [sys.executable, *TORCHRUN, "-m", "nrsed_lib.run.cli", "compute", "04", "--part=full", "--profile=smoke"],
         env=os.environ | {"NRSED_RESULTS": str(tmp_path / "results"), "CUDA_VISIBLE_DEVICES": ""}, check=True,
     )  # fmt: skip
     two = tmp_path / "results" / one.relative_to(results_root())
@@ -68,13 +71,13 @@ def test_what_is_no_part_is_named(stage, part):
 
 
 def test_processes_do_not_share_a_test(monkeypatch):
-    monkeypatch.setattr(processes, "size", lambda: 2)
+    monkeypatch.setattr(sharding, "size", lambda: 2)
     with pytest.raises(ProfileError, match="start one for each of clean, 5dB"):
         compute("06", SMOKE, 0)
 
 
 def test_one_job_waits_for_another_that_makes_the_same(results, capsys):
-    code = "from nrsed_lib.jobs import alone; from nrsed_lib.profile import load_profile; import sys\n"
+    code = "from nrsed_lib.run.jobs import alone; from nrsed_lib.profile import load_profile; import sys\n"
     hold = "with alone(load_profile('smoke'), 'held'): print('here', flush=True); sys.stdin.read()"
     words = [sys.executable, "-c", code + hold]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:

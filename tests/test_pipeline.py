@@ -13,10 +13,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from nrsed_lib import pipeline
-from nrsed_lib.jobs import executed, jobs, state
-from nrsed_lib.pipeline import provenance
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run import pipeline
+from nrsed_lib.run.jobs import executed, jobs, state
+from nrsed_lib.run.pipeline import provenance
 from nrsed_lib.systems import SYSTEMS
 
 pytestmark = pytest.mark.timeout(900)
@@ -26,7 +26,7 @@ SMOKE = load_profile("smoke")
 def nrsed(*words: str, results: Path, **more) -> subprocess.CompletedProcess:
     environment = os.environ | {"NRSED_RESULTS": str(results)}
     return subprocess.run(
-        [sys.executable, "-m", "nrsed_lib.cli", *words], env=environment, capture_output=True, text=True, **more
+        [sys.executable, "-m", "nrsed_lib.run.cli", *words], env=environment, capture_output=True, text=True, **more
     )
 
 
@@ -35,7 +35,7 @@ def results(tmp_path_factory):
     """A run that was killed in the middle of a notebook, and then run again."""
     root = tmp_path_factory.mktemp("results")
     process = subprocess.Popen(
-        [sys.executable, "-m", "nrsed_lib.cli", "run", "--profile", "smoke"],
+        [sys.executable, "-m", "nrsed_lib.run.cli", "run", "--profile", "smoke"],
         env=os.environ | {"NRSED_RESULTS": str(root)}, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     detector = root / "smoke" / "work" / "03_sed_training-seed0" / "key.txt"
@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_where_it_was(here):
 def test_a_terminated_run_leaves_nothing_running(tmp_path):
     """SIGTERM, as a batch system sends it: the run says so, and its notebook's processes are gone."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nrsed_lib.cli", "run", "--profile", "smoke", "--only", "01"],
+        [sys.executable, "-m", "nrsed_lib.run.cli", "run", "--profile", "smoke", "--only", "01"],
         env=os.environ | {"NRSED_RESULTS": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60

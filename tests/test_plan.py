@@ -9,16 +9,17 @@ import torch
 from desed_tree import SMALL, folder_of, make_tree, names_of
 from typer.testing import CliRunner
 
-from nrsed_lib import budget, full_size
-from nrsed_lib.budget import Budget, hours
-from nrsed_lib.cli import app
 from nrsed_lib.data.clips import load_audio, save_audio
-from nrsed_lib.facts import kind, machine
-from nrsed_lib.plan import _machine, duration, plan
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run import budget
+from nrsed_lib.run.budget import Budget, hours
+from nrsed_lib.run.cli import app
+from nrsed_lib.run.plan import _machine, duration, plan
+from nrsed_lib.run.provenance import kind, machine
 from nrsed_lib.sed.training_set import Audio
 from nrsed_lib.store import write_tensors
-from nrsed_lib.weights.files import weights_folder
+from nrsed_lib.weights import weights_folder
+from tools import full_size
 
 # The paper's vocabulary and answers on networks that need no weights.
 OWN = {"data.clip_seconds": 1.0, "sed.encoder": "none", "lass.text": "learned"}

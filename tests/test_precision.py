@@ -4,15 +4,17 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from nrsed_lib import precision
+from nrsed_lib.artefacts import open_run
 from nrsed_lib.data.prepare import load_split
+from nrsed_lib.errors import ProfileError, StoreError
 from nrsed_lib.evaluate.psds import psds
 from nrsed_lib.lass import separator
 from nrsed_lib.llm.selection import select
-from nrsed_lib.parts import compute
-from nrsed_lib.precision import compare, report
-from nrsed_lib.profile import ProfileError, load_profile
-from nrsed_lib.store import StoreError, open_stage, read_tensors
+from nrsed_lib.profile import load_profile
+from nrsed_lib.run.parts import compute
+from nrsed_lib.store import read_tensors
+from tools import precision
+from tools.precision import compare, report
 
 SMOKE = load_profile("smoke")
 
@@ -20,11 +22,11 @@ SMOKE = load_profile("smoke")
 @pytest.fixture(scope="module")
 def finished(smoke_data):
     """Stages 01 to 06 of the smoke profile, whose `lass.bfloat16` is off."""
-    select(open_stage("02", SMOKE))
+    select(open_run("02", SMOKE))
     for stage in ("03", "04", "05"):
         compute(stage, SMOKE, 0)
     compute("06", SMOKE, 0, "5dB")
-    return open_stage("06", SMOKE)
+    return open_run("06", SMOKE)
 
 
 @pytest.fixture

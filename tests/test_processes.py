@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from nrsed_lib import processes
+from nrsed_lib import sharding
 
 pytestmark = pytest.mark.timeout(600)
 HERE = Path(__file__).parent
@@ -93,30 +93,32 @@ def test_every_process_holds_the_same_teacher(learned: Path) -> None:
 
 
 def test_alone_nothing_is_joined_or_imported() -> None:
-    code = "import sys, nrsed_lib.sed.train, nrsed_lib.lass.train; from nrsed_lib import processes; processes.start()"
-    check = "; assert 'lightning_fabric' not in sys.modules and processes.size() == 1"
+    code = (
+        "import sys, nrsed_lib.sed.training, nrsed_lib.lass.training; from nrsed_lib import sharding; sharding.start()"
+    )
+    check = "; assert 'lightning_fabric' not in sys.modules and sharding.size() == 1"
     subprocess.run([sys.executable, "-c", code + check], check=True)
-    share, x = processes.Share((3, 2)), torch.rand(5, 2)
-    assert share.of(x) is x and share.gather(x) is x and processes.total(x) is x
+    share, x = sharding.Share((3, 2)), torch.rand(5, 2)
+    assert share.of(x) is x and share.gather(x) is x and sharding.total(x) is x
     assert share.own == (3, 2) and share.weight(1) == share.weight(2) == 1.0
     net = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout())
-    assert type(processes.as_one(net, share)[0]) is nn.BatchNorm2d
+    assert type(sharding.as_one(net, share)[0]) is nn.BatchNorm2d
 
 
 @pytest.fixture
 def third_of_three(monkeypatch):
-    monkeypatch.setattr(processes, "_fabric", type("Third", (), {"world_size": 3, "global_rank": 2})())
+    monkeypatch.setattr(sharding, "_fabric", type("Third", (), {"world_size": 3, "global_rank": 2})())
 
 
 def test_a_share_is_of_every_group(third_of_three) -> None:
-    share = processes.Share((4, 3, 6))
+    share = sharding.Share((4, 3, 6))
     assert share.rows.tolist() == [3, 6, 11, 12] and share.own == (1, 1, 2)
     assert share.weight(1) == 1 / 4 and share.weight(2) == 2 / 7 and share.weight(3) == 4 / 13
 
 
 def test_what_can_not_be_shared_is_named(third_of_three) -> None:
     with pytest.raises(ValueError, match=r"4 \+ 2 rows.*3 processes.*at most 2"):
-        processes.Share((4, 2))
+        sharding.Share((4, 2))
     for layer in (nn.BatchNorm1d(2), nn.Dropout2d(), nn.GRU(2, 2, 2, dropout=0.5)):
         with pytest.raises(TypeError, match=type(layer).__name__):
-            processes.as_one(nn.Sequential(layer), processes.Share((3,)))
+            sharding.as_one(nn.Sequential(layer), sharding.Share((3,)))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from nrsed_lib.profile import PROFILES, ProfileError, load_profile
+from nrsed_lib.errors import ProfileError
+from nrsed_lib.profile import PROFILES, load_profile
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in PROFILES.glob("*.yaml")))

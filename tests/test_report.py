@@ -12,9 +12,10 @@ from nrsed_lib.evaluate.difference import with_differences
 from nrsed_lib.evaluate.measure import Measured
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.table import table1
+from nrsed_lib.paths import results_root
 from nrsed_lib.profile import load_profile
-from nrsed_lib.report import write_report
-from nrsed_lib.store import results_root, write_table
+from nrsed_lib.run.report import write_report
+from nrsed_lib.store import write_table
 from nrsed_lib.systems import SYSTEMS
 
 NAMES = ["a.wav", "b.wav", "c.wav"]

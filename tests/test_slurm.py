@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 import slurm
 
-from nrsed_lib.jobs import jobs, state
-from nrsed_lib.parts import parts
-from nrsed_lib.pipeline import PipelineError, where
+from nrsed_lib.errors import PipelineError
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run.jobs import jobs, state
+from nrsed_lib.run.parts import parts
+from nrsed_lib.run.pipeline import where
 
 LONG_ENOUGH = 300  # steps: seconds on any machine, so that the training is still running when it is killed
 # the studies are forty jobs more, of the kind that these are
@@ -42,7 +43,7 @@ def nrsed(root: Path):
     (root / "snakemake" / "config.yaml").write_text(SNAKEMAKE)
     more = {"NRSED_RESULTS": str(root), "SNAKEMAKE_PROFILE": str(root / "snakemake"), "CUDA_VISIBLE_DEVICES": ""}
     process = subprocess.Popen(
-        [sys.executable, "-m", "nrsed_lib.cli", *COMMAND], env=os.environ | more, text=True,
+        [sys.executable, "-m", "nrsed_lib.run.cli", *COMMAND], env=os.environ | more, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:

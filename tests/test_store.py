@@ -4,9 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
-from nrsed_lib import store
+from nrsed_lib import artefacts
+from nrsed_lib.artefacts import open_run, run_key
+from nrsed_lib.errors import StoreError
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import StoreError, atomic, open_stage, read_tensors, stage_key, write_table, write_tensors
+from nrsed_lib.series import SERIES, STUDIES
+from nrsed_lib.store import atomic, read_tensors, write_table, write_tensors
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +19,11 @@ def results(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_kept_for_the_same_settings_and_emptied_for_others():
-    kept = open_stage("03", "smoke").folder / "kept"
+    kept = open_run("03", "smoke").folder / "kept"
     kept.write_text("x")
-    open_stage("03", "smoke")
+    open_run("03", "smoke")
     assert kept.exists()
-    open_stage("03", "smoke", {"sed.train.steps": 5})
+    open_run("03", "smoke", {"sed.train.steps": 5})
     assert not kept.exists()
 
 
@@ -30,7 +33,7 @@ def test_a_key_follows_what_a_stage_reads_and_no_more():
     )
 
     def keys(profile):
-        return {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
+        return {stage: run_key(stage, profile, 0) for stage in SERIES}
 
     assert {s for s, k in keys(longer).items() if k != keys(base)[s]} == {"04", "06", "07", "08", "12"}
     assert {s for s, k in keys(other_lass).items() if k != keys(base)[s]} == {
@@ -47,26 +50,26 @@ def test_a_key_follows_what_a_stage_reads_and_no_more():
 
 def test_a_key_follows_code_that_is_imported_from_afar(monkeypatch):
     profile = load_profile("smoke")
-    before = {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
-    real = store.file_digest
-    monkeypatch.setattr(store, "file_digest", lambda p: "edited" if p == "nrsed_lib/lass/stft.py" else real(p))
-    after = {stage: stage_key(stage, profile, 0) for stage in store.STAGES}
+    before = {stage: run_key(stage, profile, 0) for stage in SERIES}
+    real = artefacts.file_digest
+    monkeypatch.setattr(artefacts, "file_digest", lambda p: "edited" if p == "nrsed_lib/lass/stft.py" else real(p))
+    after = {stage: run_key(stage, profile, 0) for stage in SERIES}
     changed = {s for s in before if before[s] != after[s]}
-    assert changed - set(store.STUDIES) == {"05", "06", "07", "08"} and {"10", "12"} <= changed
+    assert changed - set(STUDIES) == {"05", "06", "07", "08"} and {"10", "12"} <= changed
 
 
 def test_seeds_have_their_own_folders_and_keys():
-    one, two = open_stage("03", "smoke", seed=1), open_stage("03", "smoke", seed=2)
+    one, two = open_run("03", "smoke", seed=1), open_run("03", "smoke", seed=2)
     assert one.folder != two.folder
-    assert stage_key("03", one.profile, 1) != stage_key("03", one.profile, 2)
-    assert stage_key("05", one.profile, 1) == stage_key("05", one.profile, 2)
+    assert run_key("03", one.profile, 1) != run_key("03", one.profile, 2)
+    assert run_key("05", one.profile, 1) == run_key("05", one.profile, 2)
 
 
 def test_what_is_missing_says_who_makes_it():
     with pytest.raises(StoreError, match=r"theta\.safetensors is missing.*03_sed_training.*--only 03"):
-        open_stage("06", "smoke").find("03", "theta.safetensors")
+        open_run("06", "smoke").find("03", "theta.safetensors")
     with pytest.raises(StoreError, match="no stage '3'"):
-        open_stage("3", "smoke")
+        open_run("3", "smoke")
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from nrsed_lib.data.check_desed import check_desed
-from nrsed_lib.data.clips import FULL_SCALE
-from nrsed_lib.data.desed import list_digest
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.clips import FULL_SCALE, list_digest
 from nrsed_lib.data.prepare import CLIP_SPLITS, load_split
-from nrsed_lib.store import Run, StoreError
+from nrsed_lib.errors import StoreError
 
 SILENT = 1e-4  # rms re full scale: -80 dB
 
@@ -18,10 +17,8 @@ def check_data(run: Run) -> pd.DataFrame:
     """One row a split: clips listed and present, silent and clipped ones, wrong lengths, hash of the list.
 
     A clip is clipped when three samples in a row stand at full scale. list_hash: SHA-256 (12 digits)
-    of the sorted clip names; state it beside every score. DESED is walked on disk instead: `check_desed`.
+    of the sorted clip names; state it beside every score. DESED is walked on disk instead: `desed.check`.
     """
-    if run.profile.data.source == "desed":
-        return check_desed(run)
     data, rows = run.profile.data, []
     for split in CLIP_SPLITS:
         listed = getattr(data, f"nb_{split}")

@@ -18,13 +18,10 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from nrsed_lib.store import DATA, ROOT
+from nrsed_lib.errors import DownloadError
+from nrsed_lib.paths import DATA, cache_root
 
 NB_RETRIES = 2  # of a download that failed; pooch waits between them
-
-
-class DownloadError(RuntimeError):
-    """A file could not be had, or is not the one that was recorded."""
 
 
 def fetch(url: str, sha256: str) -> Path:
@@ -34,7 +31,7 @@ def fetch(url: str, sha256: str) -> Path:
     """
     mirror = os.environ.get("NRSED_MIRROR")
     name = unquote(urlparse(url).path).lstrip("/")
-    cache = Path(os.environ.get("NRSED_CACHE", ROOT / "cache"))
+    cache = cache_root()
     (cache / name).parent.mkdir(parents=True, exist_ok=True)  # pooch's own way fails when two threads do it at once
     store = pooch.create(
         path=cache,

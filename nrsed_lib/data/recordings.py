@@ -19,13 +19,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.download import fetch_all
-from nrsed_lib.data.soundscape import generator
+from nrsed_lib.data.soundscapes import generator
 from nrsed_lib.data.sources import SPLITS, Named, levelled, pack
+from nrsed_lib.errors import DataError
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data
-from nrsed_lib.store import DATA
+from nrsed_lib.store import write_table
 
 # Of the sources of a class: shares of test and validation, the rest is for training.
 TEST_SHARE, VALIDATION_SHARE = 0.3, 0.1
@@ -39,14 +42,10 @@ MAX_GAP = {"target": 0.5, "noise": np.inf}
 Sound = NDArray[np.float32]
 
 
-class RecordingError(ValueError):
-    """A recording, or a list of them, that cannot be used; the message names it and the remedy."""
-
-
 def listed(data: Data) -> pd.DataFrame:
     """The rows of data/recordings.csv whose class the profile uses.
 
-    Raises RecordingError naming the classes that have no recording in the needed role.
+    Raises DataError naming the classes that have no recording in the needed role.
     """
     table = pd.read_csv(DATA / "recordings.csv")
     wanted = {"target": data.classes, "noise": data.noise_classes}
@@ -55,7 +54,7 @@ def listed(data: Data) -> pd.DataFrame:
         missing = [c for c in classes if c not in known]
         if missing:
             key = {"target": "data.classes", "noise": "data.noise_classes"}[role]
-            raise RecordingError(
+            raise DataError(
                 f"{key}: {missing} have no {role} recording in {DATA / 'recordings.csv'}; "
                 f"remove them or add recordings. It has {sorted(known)}"
             )
@@ -79,7 +78,7 @@ def split_by_source(table: pd.DataFrame, seed: int) -> list[str]:
     least 1). Of the noise classes with a single source, every other one is for test, the rest for
     training.
 
-    Raises RecordingError naming a target class with too few sources.
+    Raises DataError naming a target class with too few sources.
     """
     group = grouped(table)
     rng = generator(seed, "split")
@@ -91,7 +90,7 @@ def split_by_source(table: pd.DataFrame, seed: int) -> list[str]:
         role, label = cast(tuple[str, str], key)
         groups = counts.group[(counts.role == role) & (counts.label == label)].tolist()
         if role == "target" and nb < MIN_TEST + 2:
-            raise RecordingError(
+            raise DataError(
                 f"class {label!r} has {nb} sources; splitting needs at least {MIN_TEST + 2}: add recordings"
             )
         order = ["train", "test"][singles % 2 :] if nb == 1 else _shares(nb, MIN_TEST if role == "target" else 1)
@@ -113,14 +112,14 @@ def _shares(nb: int, min_test: int) -> list[str]:
 def decode(path: Path, sample_rate: int) -> Sound:
     """A recording as mono float32 (nb_samples,) at `sample_rate`, resampled without aliasing.
 
-    Raises RecordingError naming a file that cannot be read, or holds no finite sample above zero.
+    Raises DataError naming a file that cannot be read, or holds no finite sample above zero.
     """
     try:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)  # (nb_samples, nb_channels)
     except (soundfile.LibsndfileError, OSError) as error:
-        raise RecordingError(f"cannot decode {path}: {error}; delete it and run again") from error
+        raise DataError(f"cannot decode {path}: {error}; delete it and run again") from error
     if not np.isfinite(audio).all() or not audio.any():
-        raise RecordingError(f"{path} is silent or holds numbers that are not finite; remove it from the list")
+        raise DataError(f"{path} is silent or holds numbers that are not finite; remove it from the list")
     return resampled(audio.mean(1), rate, sample_rate)
 
 
@@ -140,6 +139,18 @@ def pieces(sound: Sound, sample_rate: int, max_gap: float, max_seconds: float) -
     limit = round(max_seconds * sample_rate)
     regions = [sound[r] for r in active_regions(sound, sample_rate, max_gap)]
     return [piece for region in regions for piece in np.array_split(region, -(-len(region) // limit))]
+
+
+def prepare_sounds(run: Run) -> None:
+    """Write the sounds of each split that are not there yet, and results/<profile>/recordings.csv: which recording
+    went where, with its source and licence."""
+    missing = [split for split in SPLITS if not (run.folder / f"sources-{split}.npy").exists()]
+    if missing:
+        sources, table = recorded_sources(run.profile.data)
+        write_table(run.folder / "recordings.csv", table)
+        for split in missing:
+            sources[split].save(run.folder, split)
+    write_table(run.tables / "recordings.csv", pd.read_csv(run.folder / "recordings.csv"))
 
 
 def recorded_sources(data: Data) -> tuple[dict[str, Sources], pd.DataFrame]:

@@ -17,9 +17,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nrsed_lib.data.clips import Clips, Sources, to_int16
-from nrsed_lib.data.soundscape import PEAK, Sound, at_level, faded, generator, isolated
+from nrsed_lib.data.soundscapes import PEAK, Sound, at_level, faded, generator, isolated
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data
-from nrsed_lib.store import DATA
 
 NB_EVENTS = (2, 4)
 NOISE_RMS = 0.05

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nrsed_lib.data.clips import Clips
-from nrsed_lib.data.desed import list_digest
+from nrsed_lib.data.clips import Clips, list_digest
 from nrsed_lib.evaluate.psds import SCENARIOS
 from nrsed_lib.profile import Profile
 

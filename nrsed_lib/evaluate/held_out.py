@@ -7,12 +7,13 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.evaluate.separation import sdr, si_sdr
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.store import Run, write_table
+from nrsed_lib.store import write_table
 
 SNR_DB = (-10.0, 10.0)
 BATCH = 10

@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Clips
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.evaluate.bootstrap import Array, bootstrapped_psds, draw_clips
 from nrsed_lib.evaluate.psds import SCENARIOS, Labels
 from nrsed_lib.evaluate.recall import bootstrapped_recall
-from nrsed_lib.store import Run, read_tensors, write_tensors
+from nrsed_lib.store import read_tensors, write_tensors
 
 Cell = tuple[str, str]  # (condition, system)
 Tensors = dict[str, torch.Tensor]
@@ -30,9 +31,7 @@ Tested = Callable[[Run, str, int], tuple[Tensors, Tensors]]
 
 def tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
     """What stage 06 left."""
-    scores, queries = (
-        read_tensors(run.find("06", f"{name}_{condition}.safetensors", seed))[0] for name in ("scores", "queries")
-    )
+    scores, queries = (read_tensors(run.find(f"{name}_{condition}", seed))[0] for name in ("scores", "queries"))
     return scores, queries
 
 

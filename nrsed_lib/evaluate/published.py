@@ -15,7 +15,7 @@ import torch
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.evaluate.recall import macro_recall
-from nrsed_lib.store import DATA
+from nrsed_lib.paths import DATA
 
 NOTHING = "none"  # the text of a clip for which nothing was predicted
 RELEASED = {  # condition -> file of released predictions

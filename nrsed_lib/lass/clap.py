@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.store import digest, read_tensors, write_tensors
-from nrsed_lib.weights.files import WeightsError, about_weights, find_weights, weights_folder
+from nrsed_lib.weights import about_weights, find_weights, weights_folder
 
 TOKENIZER = "roberta-base"
 TOKENIZER_URL = "https://huggingface.co/FacebookAI/roberta-base/tree/main"

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib import processes
+from nrsed_lib import sharding
 from nrsed_lib.profile import Schedule
 from nrsed_lib.training import Stateful, fit
 
@@ -38,9 +38,9 @@ def descend(name: str, network: nn.Module, losses: Losses, schedule: Schedule, f
         loss, shown = losses(generator)
         optimiser.zero_grad()
         loss.backward()
-        processes.add_gradients(network)
+        sharding.add_gradients(network)
         optimiser.step()
-        return processes.add({key: value.detach() for key, value in shown.items()})
+        return sharding.add({key: value.detach() for key, value in shown.items()})
 
     state: dict[str, Stateful] = {"separator": network, "optimiser": optimiser}
     return fit(name, step, state, schedule.steps, folder, seed)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.profile import Lass
-from nrsed_lib.store import Run, read_tensors, write_table, write_tensors
-from nrsed_lib.weights.files import WeightsError, about_weights, find_weights
+from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.weights import about_weights, find_weights
 
 HISTORY = ("step", "residual", "entropy")
 

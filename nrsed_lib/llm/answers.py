@@ -8,12 +8,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nrsed_lib.llm.ontology import Ontology
+from nrsed_lib.data.ontology import Ontology
+from nrsed_lib.errors import AnswerError
 from nrsed_lib.store import atomic
-
-
-class AnswerError(RuntimeError):
-    """An answer that is missing, unreadable or breaks a rule; the message says which and what to do."""
 
 
 class Choice(BaseModel):

@@ -15,12 +15,13 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from nrsed_lib.data.ontology import Ontology, load_ontology
+from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm import paper
-from nrsed_lib.llm.answers import Answer, AnswerError, faults, write_answers
-from nrsed_lib.llm.ontology import Ontology, load_ontology
+from nrsed_lib.llm.answers import Answer, faults, write_answers
 from nrsed_lib.llm.prompts import messages, prompt_hash
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Profile, load_profile
-from nrsed_lib.store import DATA
 
 JUDGEMENTS = DATA / "answers" / "judgements.yaml"
 

@@ -14,15 +14,11 @@ from typing import Any, Generic, TypeVar, cast
 import openai
 from pydantic import BaseModel, ValidationError
 
-from nrsed_lib.llm.answers import AnswerError
+from nrsed_lib.errors import LlmError
 from nrsed_lib.llm.prompts import REPAIR, Message
 from nrsed_lib.profile import Llm
 
 Form = TypeVar("Form", bound=BaseModel)  # what is asked for: a pydantic model, the schema of the reply
-
-
-class LlmError(AnswerError):
-    """The LLM could not be asked, or gave no usable answer; the message says why and what to do."""
 
 
 class Unusable(LlmError):

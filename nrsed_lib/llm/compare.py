@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.llm.answers import Answer, AnswerError, read_answers
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.llm.answers import Answer, read_answers
 from nrsed_lib.llm.review import title
-from nrsed_lib.store import DATA, Run
+from nrsed_lib.paths import DATA
 
 
 def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequence[str]) -> pd.DataFrame:

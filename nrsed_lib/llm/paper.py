@@ -14,7 +14,8 @@ import pandas as pd
 
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.llm.prompts import messages
-from nrsed_lib.store import DATA, write_table
+from nrsed_lib.paths import DATA
+from nrsed_lib.store import write_table
 
 LABEL_SETS = DATA / "vocabulary" / "desed_label_sets.csv"
 AUDIOSET_STRONG = DATA / "vocabulary" / "audioset_strong.csv"

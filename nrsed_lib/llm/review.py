@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from nrsed_lib.llm.ontology import Ontology
+from nrsed_lib.data.ontology import Ontology
 
 KINDS = ("not chosen", "fits", "not heard in a home", "similar")
 

@@ -12,14 +12,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.ontology import Ontology, load_ontology
 from nrsed_lib.data.prepare import load_split
+from nrsed_lib.errors import AnswerError, LlmError
 from nrsed_lib.llm import paper
-from nrsed_lib.llm.answers import Answer, AnswerError, Choice, faults, read_answers, write_answers
-from nrsed_lib.llm.client import Client, LlmError, Unusable
-from nrsed_lib.llm.ontology import Ontology, load_ontology
+from nrsed_lib.llm.answers import Answer, Choice, faults, read_answers, write_answers
+from nrsed_lib.llm.client import Client, Unusable
 from nrsed_lib.llm.prompts import messages, prompt_hash
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Llm
-from nrsed_lib.store import DATA, Run, write_json
+from nrsed_lib.store import write_json
 
 Selection = dict[frozenset[str], list[str]]  # label set -> noise classes
 
@@ -75,7 +78,7 @@ def load_selection(run: Run) -> Selection:
 
 def selected_answers(run: Run) -> list[Answer]:
     """The answers that stage 02 left, with who gave each; frequent label sets first."""
-    return [Answer.model_validate(a) for a in json.loads(run.find("02", "selection.json").read_text())]
+    return [Answer.model_validate(a) for a in json.loads(run.find("selection").read_text())]
 
 
 def random_selection(

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from nrsed_lib.profile import Profile
 from nrsed_lib.sed.crnn import CRNN
-from nrsed_lib.sed.encoder import build_encoder
+from nrsed_lib.sed.encoders.base import build_encoder
 from nrsed_lib.sed.mel import LinearMel, scale
 from nrsed_lib.store import read_tensors, write_tensors
 from nrsed_lib.training import device

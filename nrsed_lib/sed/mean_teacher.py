@@ -14,13 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nrsed_lib import processes
+from nrsed_lib import sharding
+from nrsed_lib.artefacts import Run
 from nrsed_lib.profile import Batch, Schedule
 from nrsed_lib.sed import augment
 from nrsed_lib.sed.detector import Detector, Features, save_detector
 from nrsed_lib.sed.mel import scale
 from nrsed_lib.sed.training_set import TrainingSet
-from nrsed_lib.store import Run, write_table
+from nrsed_lib.store import write_table
 from nrsed_lib.training import Stateful, fit, warmup
 
 MASK_SECONDS = 0.5  # longest gap in the student's spectrogram
@@ -65,16 +66,16 @@ def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSe
     """Train `detector`, leave its teacher in `<name>.safetensors`, `history_<name>.csv` and return the latter.
 
     hear(index, step, generator) gives the features of the drawn clips: from a cache, or with noise. Of
-    several processes (`processes.py`) each augments the whole batch and learns from its share.
+    several processes (`sharding.py`) each augments the whole batch and learns from its share.
     Returns one row a step: the four losses, the rate and the weight of consistency.
     """
     sed, mel_seconds = run.profile.sed, run.profile.sed.mel.hop / run.profile.data.sample_rate
     frame_seconds, embedding_seconds = detector.frame_seconds, detector.embedding_seconds
     sizes = [sed.batch.strong, sed.batch.weak, sed.batch.unlabelled]
-    share = processes.Share(tuple(sizes))
+    share = sharding.Share(tuple(sizes))
     own = Batch(**dict(zip(Batch.model_fields, share.own, strict=True)))
     teacher = copy.deepcopy(detector.crnn).requires_grad_(False).eval()
-    student = processes.as_one(detector.crnn, share).train()
+    student = sharding.as_one(detector.crnn, share).train()
     optimiser = torch.optim.Adam(student.parameters(), lr=schedule.lr)
 
     def step(i: int, generator: torch.Generator) -> dict[str, Tensor | float]:
@@ -101,7 +102,7 @@ def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSe
             group["lr"] = schedule.lr * ramp
         optimiser.zero_grad()
         loss.backward()
-        processes.add_gradients(student)
+        sharding.add_gradients(student)
         optimiser.step()
         update_teacher(teacher, student, i, sed.ema)
         measured = {
@@ -111,15 +112,15 @@ def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSe
             "consistency_strong": gap_strong.detach(),
             "consistency_weak": gap_weak.detach(),
         }
-        return processes.add(measured) | {"lr": schedule.lr * ramp, "consistency_weight": sed.consistency * ramp}
+        return sharding.add(measured) | {"lr": schedule.lr * ramp, "consistency_weight": sed.consistency * ramp}
 
     state: dict[str, Stateful] = {"student": student, "teacher": teacher, "optimiser": optimiser}
     rows = fit(name, step, state, schedule.steps, run.folder, run.seed)
     detector.crnn.load_state_dict(teacher.state_dict())
-    if processes.is_first():
+    if sharding.is_first():
         write_table(run.folder / f"history_{name}.csv", rows)
         save_detector(run.folder / f"{name}.safetensors", detector)  # last: when it is there, all is done
-    processes.wait()
+    sharding.wait()
     return rows
 
 

@@ -8,9 +8,9 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.profile import Batch
-from nrsed_lib.store import Run
 
 SPLITS = ("strong", "weak", "unlabelled")
 ROOM = 0.4  # of a GPU's free memory, at most, may be taken by clips

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.activity import active_power
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.profile import LassTrain
-from nrsed_lib.store import Run
+from nrsed_lib.studies.settings import studies_of
 
 SNR_DB = (-10.0, 10.0)  # of what is measured
 
@@ -50,8 +51,7 @@ def held_out_pairs(run: Run) -> tuple[Pairs, list[str]]:
     As long as the clips of the pipeline, of test sources, of classes that training has too: the recording is new,
     and the phrasing. Both are heard: a crop of a sound may be silent, and a silent target has no SDR.
     """
-    assert run.profile.studies is not None
-    nb = run.profile.studies.nb_mixtures
+    nb = studies_of(run.profile).nb_mixtures
     mixer = Mixer(load_sources(run, "test"), run.profile.data.nb_samples)
     generator = torch.Generator().manual_seed(run.profile.data.seed)
     trained = load_sources(run, "train").by_label

@@ -6,15 +6,14 @@ done, so that a study resumes at the trial it was in, and on a cluster each tria
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from tqdm import tqdm
 
-from nrsed_lib.profile import Profile
-from nrsed_lib.store import Run, write_table
-from nrsed_lib.studies.opensep.variants import opensep_variants
+from nrsed_lib.artefacts import Run
+from nrsed_lib.store import write_table
 
 
 @dataclass(frozen=True)
@@ -30,40 +29,20 @@ class Trial:
         return f"{self.variant}-seed{self.seed}"
 
 
-NETWORKS = ("AudioSep", "AudioSep-DP")  # notebook 09: without and with a DPRNN at the bottleneck
-OTHER_LOSS = "AudioSep-DP-loss05"  # and the latter with the loss of notebook 05
-PLAIN, MIXED = "original", "mixed"  # notebook 10: no captions added; those of all prompts in turn
-
-
-def caption_variants(profile: Profile) -> list[str]:
-    """`original`, `<prompt>-<n>` for every prompt at one number, `mixed-<n>` for every number of added captions."""
-    assert profile.studies is not None
-    study = profile.studies.captions
-    by_prompt = [f"{prompt}-{study.compared_at}" for prompt in study.prompts]
-    return [PLAIN, *by_prompt, *(f"{MIXED}-{n}" for n in study.numbers if n)]
-
-
-VARIANTS: dict[str, Callable[[Profile], list[str]]] = {
-    "09": lambda _: [*NETWORKS, OTHER_LOSS],
-    "10": caption_variants,
-    "11": opensep_variants,
-    "12": lambda _: [],
-}
-
-
-def trials(stage: str, profile: Profile) -> list[Trial]:
+def trials(variants: Sequence[str], seeds: Sequence[int]) -> list[Trial]:
     """Every variant of a study with every seed; all variants of a seed before the next seed."""
-    assert profile.studies is not None  # stages 09 to 12 are refused without
-    return [Trial(variant, seed) for seed in profile.studies.seeds for variant in VARIANTS[stage](profile)]
+    return [Trial(variant, seed) for seed in seeds for variant in variants]
 
 
-def measure_trials(run: Run, measure: Callable[[Run, Trial], pd.DataFrame], only: str | None = None) -> pd.DataFrame:
-    """One row a measured mixture of every trial of the stage (or of the one named `only`), kept as `<name>.csv`.
+def measure_trials(
+    run: Run, wanted: Sequence[Trial], measure: Callable[[Run, Trial], pd.DataFrame], only: str | None = None
+) -> pd.DataFrame:
+    """One row a measured mixture of every trial (or of the one named `only`), kept as `<name>.csv`.
 
     measure: trains what is not trained yet, and measures it. Columns `variant` and `seed` are put before its own.
     """
     tables = []
-    for trial in tqdm(trials(run.stage, run.profile), desc="trainings", unit="training", mininterval=1.0):
+    for trial in tqdm(wanted, desc="trainings", unit="training", mininterval=1.0):
         if only not in (None, trial.name):
             continue
         path = run.folder / f"{trial.name}.csv"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from nrsed_lib.data.desed import PARTS
+from nrsed_lib.data.desed.layout import PARTS
 
 RATE = 44_100  # of the official audio
 CLASSES = ["Cat", "Dog", "Speech"]

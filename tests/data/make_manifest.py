@@ -21,9 +21,9 @@ def manifest(folder: Path) -> dict[str, str]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as results:
         os.environ["NRSED_RESULTS"] = results
+        from nrsed_lib.artefacts import open_run
         from nrsed_lib.data.prepare import prepare
-        from nrsed_lib.store import open_stage
 
-        run = open_stage("01", "smoke")
+        run = open_run("01", "smoke")
         prepare(run)
         MANIFEST.write_text(json.dumps(manifest(run.folder), indent=1) + "\n")

@@ -5,7 +5,8 @@ import pytest
 import yaml
 from desed_tree import CLASSES, folder_of, make_tree, strong_lines, write_clips, write_lines
 
-from nrsed_lib.data.desed import PARTS, DataError, condition_part, find_files, listing, read_labels
+from nrsed_lib.data.desed.layout import PARTS, condition_part, find_files, listing, read_labels
+from nrsed_lib.errors import DataError
 
 GOOD = ("a.wav", "0.5", "1.5", "Dog")
 

@@ -13,14 +13,14 @@ import yaml
 from desed_tree import RATE, SMALL, folder_of, make_tree, names_of, tone
 from filelock import FileLock
 
-from nrsed_lib.data import shards
-from nrsed_lib.data.desed import DataError
+from nrsed_lib.artefacts import open_run
+from nrsed_lib.data.desed import shards
+from nrsed_lib.data.desed.prepare import make_shard, shard_folder, shards_of
+from nrsed_lib.data.desed.shards import Format, Item, convert
 from nrsed_lib.data.prepare import load_split, prepare
-from nrsed_lib.data.prepare_desed import make_shard, shard_folder, shards_of
-from nrsed_lib.data.shards import Format, Item, convert
-from nrsed_lib.parts import compute
+from nrsed_lib.errors import DataError
 from nrsed_lib.profile import PROFILES, load_profile
-from nrsed_lib.store import open_stage
+from nrsed_lib.run.parts import compute
 
 NB_CLIPS = 6  # of each part
 
@@ -91,11 +91,11 @@ def test_two_jobs_of_which_one_is_killed_leave_what_the_stage_makes_alone(tree, 
         compute("01", profile, 0, part)
     with monkeypatch.context() as patch:
         patch.setattr(shards, "take", None)  # nothing is read again
-        prepare(ahead := open_stage("01", profile))
+        prepare(ahead := open_run("01", profile))
     made = digests(ahead.folder)
     shutil.rmtree(cache)
     shutil.rmtree(ahead.folder)
-    prepare(open_stage("01", profile))
+    prepare(open_run("01", profile))
     assert digests(ahead.folder) == made
     assert all(p.is_symlink() for p in ahead.folder.glob("*.npy"))
 
@@ -103,7 +103,7 @@ def test_two_jobs_of_which_one_is_killed_leave_what_the_stage_makes_alone(tree, 
 def test_a_job_says_at_once_what_is_wholly_missing(tree, small):
     shutil.rmtree(folder_of(tree, "unlabelled"))
     with pytest.raises(DataError, match="unlabelled: none of its clips is there"):
-        make_shard(open_stage("01", load_profile(small)), "weak")
+        make_shard(open_run("01", load_profile(small)), "weak")
 
 
 def shards_named(profile, name: str) -> set[str]:
@@ -112,14 +112,14 @@ def shards_named(profile, name: str) -> set[str]:
 
 def test_the_shard_of_a_changed_list_goes_when_nobody_takes_it(tree, small, monkeypatch, tmp_path):
     profile = load_profile(small)
-    prepare(first := open_stage("01", profile))
+    prepare(first := open_run("01", profile))
     old = shards_named(profile, "weak")
     assert len(old) == 2  # and its index
     mended = folder_of(tree, "weak") / names_of("weak", NB_CLIPS)[0]
     soundfile.write(mended, tone("mended", 1.1), RATE)
     with monkeypatch.context() as patch:
         patch.setenv("NRSED_RESULTS", str(tmp_path / "other results"))
-        prepare(second := open_stage("01", profile))
+        prepare(second := open_run("01", profile))
     both = shards_named(profile, "weak")
     assert old < both and len(both) == 4, "the first still takes the old one"
     assert len(load_split(first, "weak")) == NB_CLIPS

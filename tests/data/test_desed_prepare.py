@@ -22,13 +22,14 @@ from desed_tree import (
 )  # fmt: skip
 from typer.testing import CliRunner
 
-from nrsed_lib.cli import app
-from nrsed_lib.data import audioset
-from nrsed_lib.data.check import check_data
-from nrsed_lib.data.desed import PARTS, DataError, listing
+from nrsed_lib.artefacts import open_run
+from nrsed_lib.data.desed import audioset
+from nrsed_lib.data.desed.check import check_desed
+from nrsed_lib.data.desed.layout import PARTS, listing
 from nrsed_lib.data.prepare import load_condition, load_sources, load_split, load_test_noise, prepare
+from nrsed_lib.errors import DataError, StoreError
 from nrsed_lib.profile import PROFILES, load_profile
-from nrsed_lib.store import StoreError, open_stage
+from nrsed_lib.run.cli import app
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def tree(tmp_path, monkeypatch):
 
 
 def opened(**more):
-    return open_stage("01", "paper", SMALL | more)
+    return open_run("01", "paper", SMALL | more)
 
 
 def prepared(**more):
@@ -49,7 +50,7 @@ def prepared(**more):
 
 
 def checked(run):
-    return check_data(run).set_index("part")
+    return check_desed(run).set_index("part")
 
 
 def test_a_whole_tree_loads_as_any_other_data(tree):
@@ -128,7 +129,7 @@ def test_fewer_clips_are_taken_at_even_distances(tree):
 def test_a_second_run_converts_nothing(tree, monkeypatch):
     prepare(run := prepared())
     before = {p.name: p.stat().st_mtime_ns for p in run.folder.iterdir()}
-    from nrsed_lib.data import shards
+    from nrsed_lib.data.desed import shards
 
     monkeypatch.setattr(shards, "take", None)
     for path in run.folder.glob("*.npy"):

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from desed_tree import RATE, tone
 
-from nrsed_lib.data import shards
 from nrsed_lib.data.clips import load_audio
-from nrsed_lib.data.desed import DataError
-from nrsed_lib.data.shards import Format, Item, convert, survey, take
+from nrsed_lib.data.desed import shards
+from nrsed_lib.data.desed.shards import Format, Item, convert, survey, take
+from nrsed_lib.errors import DataError
 
 FORM = Format(16_000, 16_000)
 

@@ -8,7 +8,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from nrsed_lib.data import download
-from nrsed_lib.data.download import DownloadError, fetch, fetch_all, fetch_published, published
+from nrsed_lib.data.download import fetch, fetch_all, fetch_published, published
+from nrsed_lib.errors import DownloadError
 
 BODY = b"a sound" * 100
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -8,8 +8,8 @@ import pytest
 import torch
 from make_manifest import MANIFEST, manifest
 
+from nrsed_lib.artefacts import open_run
 from nrsed_lib.data import prepare as stage
-from nrsed_lib.data.desed import DataError
 from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr, noisy
 from nrsed_lib.data.prepare import (
     CLIP_SPLITS,
@@ -20,7 +20,7 @@ from nrsed_lib.data.prepare import (
     load_test_noise,
     prepare,
 )
-from nrsed_lib.store import open_stage
+from nrsed_lib.errors import DataError
 
 
 def test_every_split_is_there_with_the_sizes_of_the_profile(smoke_data):
@@ -80,7 +80,7 @@ def test_what_is_done_is_kept_and_what_is_missing_is_made(smoke_data, monkeypatc
 def test_a_class_that_no_generator_makes_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     with pytest.raises(ValueError, match=r"data\.classes: no generator makes \['Zebra'\]"):
-        prepare(open_stage("01", "smoke", {"data.classes": ["Dog", "Zebra"]}))
+        prepare(open_run("01", "smoke", {"data.classes": ["Dog", "Zebra"]}))
     monkeypatch.setenv("NRSED_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"(?s)synthetic_train: no label file.*NRSED_DATA.*wild_test_-5dB"):
-        prepare(open_stage("01", "paper"))
+        prepare(open_run("01", "paper"))

@@ -9,16 +9,8 @@ import pytest
 import soundfile
 
 from nrsed_lib.data import recordings
-from nrsed_lib.data.recordings import (
-    RecordingError,
-    decode,
-    grouped,
-    listed,
-    pieces,
-    recorded_sources,
-    resampled,
-    split_by_source,
-)
+from nrsed_lib.data.recordings import decode, grouped, listed, pieces, recorded_sources, resampled, split_by_source
+from nrsed_lib.errors import DataError
 from nrsed_lib.profile import load_profile
 
 
@@ -70,13 +62,13 @@ def test_shared_sources_and_hashes_join_rows_through_others():
 
 def test_a_class_without_recordings_is_named():
     data = load_profile("open", {"data.classes": ["Dog", "Vacuum_cleaner"]}).data
-    with pytest.raises(RecordingError, match=r"data.classes: \['Vacuum_cleaner'\] have no target recording"):
+    with pytest.raises(DataError, match=r"data.classes: \['Vacuum_cleaner'\] have no target recording"):
         listed(data)
 
 
 def test_a_class_with_too_few_sources_is_named():
     rows = pd.DataFrame({"role": "target", "label": "Dog", "source": list("abcd"), "sha256": list("1234")})
-    with pytest.raises(RecordingError, match="'Dog' has 4 sources"):
+    with pytest.raises(DataError, match="'Dog' has 4 sources"):
         split_by_source(rows, 0)
 
 
@@ -101,10 +93,10 @@ def test_stereo_becomes_mono_and_bad_files_are_named(tmp_path):
     soundfile.write(path, np.stack([np.full(1600, 0.5), np.full(1600, 0.1)], 1), 16_000, subtype="FLOAT")
     np.testing.assert_allclose(decode(path, 16_000), 0.3, atol=1e-6)
     soundfile.write(path, np.zeros(100), 16_000)
-    with pytest.raises(RecordingError, match=r"two\.wav is silent"):
+    with pytest.raises(DataError, match=r"two\.wav is silent"):
         decode(path, 16_000)
     path.write_bytes(b"no sound")
-    with pytest.raises(RecordingError, match=r"cannot decode .*two\.wav"):
+    with pytest.raises(DataError, match=r"cannot decode .*two\.wav"):
         decode(path, 16_000)
 
 

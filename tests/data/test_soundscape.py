@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nrsed_lib.data.activity import active_power
 from nrsed_lib.data.clips import Sources, to_int16
-from nrsed_lib.data.soundscape import (
+from nrsed_lib.data.soundscapes import (
     BACKGROUND_DBFS,
     EVENT_DB,
     Home,

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from nrsed_lib.data import zenodo
-from nrsed_lib.data.download import DownloadError
-from nrsed_lib.data.zenodo import fetch_record, unpack
+from nrsed_lib.data.desed import zenodo
+from nrsed_lib.data.desed.zenodo import fetch_record, unpack
+from nrsed_lib.errors import DownloadError
 
 
 def zipped(**files: str) -> bytes:

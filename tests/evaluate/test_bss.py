@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from nrsed_lib.evaluate.bss import bss_eval
+from nrsed_lib.studies.opensep.bss import bss_eval
 
 NB_SAMPLES = 3000
 

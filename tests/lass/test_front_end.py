@@ -7,12 +7,12 @@ import pytest
 import scipy.signal
 import torch
 
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass.bands import band_filters
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.lass.stft import Stft
 from nrsed_lib.lass.text import LearnedText, text_encoder
 from nrsed_lib.profile import Lass
-from nrsed_lib.weights.files import WeightsError
 
 TRAIN = {"steps": 1, "warmup_steps": 0, "batch": 1, "seconds": 1}
 SMALL = Lass(

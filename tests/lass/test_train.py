@@ -7,13 +7,13 @@ import torch
 from test_front_end import SMALL
 from test_mixtures import RATE, tones
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.evaluate.separation import sdr_improvement
-from nrsed_lib.lass import train
+from nrsed_lib.lass import training as train
 from nrsed_lib.lass.learn import rate
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import LassTrain, load_profile
-from nrsed_lib.store import Run
 from nrsed_lib.training import device
 
 SCHEDULE = LassTrain(steps=6, warmup_steps=2, batch=3, seconds=0.5, lr=1e-2)

@@ -6,10 +6,10 @@ import json
 
 from endpoint import Response, completion
 
-from nrsed_lib.llm.sounds import Sound
-from nrsed_lib.llm.text_answers import TextAnswer
-from nrsed_lib.llm.texts import Question, task_of
 from nrsed_lib.profile import load_profile
+from nrsed_lib.studies.texts.answers import TextAnswer
+from nrsed_lib.studies.texts.questions import Question, task_of
+from nrsed_lib.studies.texts.sounds import Sound
 
 KEY = "sk-very-secret"
 SOUNDS = {

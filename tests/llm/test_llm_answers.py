@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from nrsed_lib.llm import authored, ontology
-from nrsed_lib.llm.answers import Answer, AnswerError, faults, read_answers, write_answers
+from nrsed_lib.data import ontology
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.llm import authored
+from nrsed_lib.llm.answers import Answer, faults, read_answers, write_answers
 from nrsed_lib.llm.prompts import PROMPT, messages, prompt_hash
 from nrsed_lib.llm.selection import random_selection, replay
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import DATA
 
 ONTOLOGY = ontology.load_ontology()
 RECORDED = ["mini", "open", "smoke"]

@@ -9,15 +9,15 @@ from dogs import GOOD, KEY, augment, record, texts
 from endpoint import Response, completion, error, serve
 from typer.testing import CliRunner
 
-from nrsed_lib import cli
-from nrsed_lib.llm.answers import AnswerError
-from nrsed_lib.llm.asking import ask, ask_all, questions_on
-from nrsed_lib.llm.captions import questions
-from nrsed_lib.llm.client import Client, LlmError, Unusable
-from nrsed_lib.llm.sounds import sounds_of
-from nrsed_lib.llm.text_answers import acceptance, read_texts, write_texts
-from nrsed_lib.llm.texts import KNOWLEDGE, PARSE
+from nrsed_lib.errors import AnswerError, LlmError
+from nrsed_lib.llm.client import Client, Unusable
 from nrsed_lib.profile import Llm, load_profile
+from nrsed_lib.run import cli
+from nrsed_lib.studies.texts.answers import acceptance, read_texts, write_texts
+from nrsed_lib.studies.texts.asking import ask, ask_all, questions_on
+from nrsed_lib.studies.texts.captions import questions
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE
+from nrsed_lib.studies.texts.sounds import sounds_of
 
 
 def settings(**changed) -> Llm:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from endpoint import choose, serve
 
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm import compare
-from nrsed_lib.llm.answers import Answer, AnswerError, read_answers, write_answers
+from nrsed_lib.llm.answers import Answer, read_answers, write_answers
 from nrsed_lib.llm.prompts import messages, prompt_hash
 from nrsed_lib.llm.selection import live_answers, select
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import DATA, Run
 
 VOCABULARY = list("abcdefgh")
 
@@ -73,7 +75,7 @@ def test_what_cannot_be_compared_says_so():
 
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "nrsed_lib.cli", "llm", "compare", *map(str, words)]
+    line = [sys.executable, "-m", "nrsed_lib.run.cli", "llm", "compare", *map(str, words)]
     return subprocess.run(line, capture_output=True, text=True)
 
 

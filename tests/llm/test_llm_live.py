@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from endpoint import Response, choose, completion, error, serve
 
+from nrsed_lib.data.ontology import load_ontology
+from nrsed_lib.errors import LlmError
 from nrsed_lib.llm.answers import Choice, read_answers
-from nrsed_lib.llm.client import Client, LlmError
-from nrsed_lib.llm.ontology import load_ontology
+from nrsed_lib.llm.client import Client
 from nrsed_lib.llm.prompts import PROMPT
 from nrsed_lib.llm.selection import ask, ask_all
 from nrsed_lib.profile import Llm

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from nrsed_lib.llm import authored, ontology, paper
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data import ontology
+from nrsed_lib.llm import authored, paper
 from nrsed_lib.llm.answers import faults, read_answers
 from nrsed_lib.llm.prompts import messages, prompt_hash
 from nrsed_lib.llm.selection import question, select, selected_answers
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data, load_profile
-from nrsed_lib.store import DATA, Run
 
 PROFILE = load_profile("paper")
 VOCABULARY = PROFILE.data.noise_classes

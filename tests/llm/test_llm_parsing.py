@@ -6,12 +6,12 @@ import pytest
 from dogs import SOUNDS, classes_of, record, texts
 from endpoint import serve
 
-from nrsed_lib.llm.captions import captions_of, classes_named, spoken
-from nrsed_lib.llm.parsing import RuleParser, parse, parser_of, recorded_parser
-from nrsed_lib.llm.text_answers import live_texts, read_texts, write_texts
-from nrsed_lib.llm.texts import PARSE, Question, task_of
+from nrsed_lib.artefacts import Run
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import Run
+from nrsed_lib.studies.texts.answers import live_texts, read_texts, write_texts
+from nrsed_lib.studies.texts.captions import captions_of, classes_named, spoken
+from nrsed_lib.studies.texts.parsing import RuleParser, parse, parser_of, recorded_parser
+from nrsed_lib.studies.texts.questions import PARSE, Question, task_of
 
 
 @pytest.mark.parametrize(

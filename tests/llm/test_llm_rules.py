@@ -7,9 +7,9 @@ import re
 import pytest
 from dogs import GOOD, SOUNDS, augment
 
-from nrsed_lib.llm import rules
-from nrsed_lib.llm.captions import classes_named
-from nrsed_lib.llm.texts import KNOWLEDGE, PARSE, Question, task_of
+from nrsed_lib.studies.texts import rules
+from nrsed_lib.studies.texts.captions import classes_named
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, Question, task_of
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 import pytest
 from endpoint import choose, serve
 
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.ontology import load_ontology
+from nrsed_lib.errors import AnswerError, StoreError
 from nrsed_lib.llm import selection
-from nrsed_lib.llm.answers import AnswerError
-from nrsed_lib.llm.ontology import load_ontology
 from nrsed_lib.llm.review import review, shares, shown
 from nrsed_lib.plots.llm import COLOURS, plot_choices, plot_shares
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import Run, StoreError
 
 SPLITS = {
     "strong": [{"Dog"}, {"Dog", "Speech"}, {"Dog"}, set()],

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 from dogs import GOOD, augment, classes_of, record
 
-from nrsed_lib.llm import authored_texts, rules
-from nrsed_lib.llm.answers import AnswerError
-from nrsed_lib.llm.captions import captions_of, classes_named, recorded_by, texts_of
-from nrsed_lib.llm.sounds import sounds_of
-from nrsed_lib.llm.text_answers import PROJECT, RECORDED, read_texts, recorded_files, replay_texts, write_texts
-from nrsed_lib.llm.texts import KNOWLEDGE, PARSE, Question, augmentations, task_of, tasks, texts_form
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.studies.texts import authored as authored_texts
+from nrsed_lib.studies.texts import rules
+from nrsed_lib.studies.texts.answers import PROJECT, RECORDED, read_texts, recorded_files, replay_texts, write_texts
+from nrsed_lib.studies.texts.captions import captions_of, classes_named, recorded_by, texts_of
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, Question, augmentations, task_of, tasks, texts_form
+from nrsed_lib.studies.texts.sounds import sounds_of
 
 PROMPTS = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
 

@@ -9,16 +9,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.sed import detector as detectors
 from nrsed_lib.sed import embeddings as kept_embeddings
-from nrsed_lib.sed.beats import Beats
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.embeddings import keep_embeddings
-from nrsed_lib.sed.encoder import BeatsEncoder
-from nrsed_lib.sed.train import train
-from nrsed_lib.store import Run
+from nrsed_lib.sed.encoders.beats import Beats, BeatsEncoder
+from nrsed_lib.sed.training import train
 
 
 class SmallBeats(BeatsEncoder):

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.mixing import measured_snr_db
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.llm.selection import select
 from nrsed_lib.profile import Batch, load_profile
 from nrsed_lib.sed import augment, mean_teacher
 from nrsed_lib.sed.detector import Detector, Features
-from nrsed_lib.sed.finetune import RECIPES, finetune, noisy_ears, snr_range
+from nrsed_lib.sed.finetuning import RECIPES, finetune, noisy_ears, snr_range
 from nrsed_lib.sed.noise import NoiseBank, choose
-from nrsed_lib.sed.train import train
-from nrsed_lib.store import Run, open_stage, read_tensors
+from nrsed_lib.sed.training import train
+from nrsed_lib.store import read_tensors
 
 BATCH = Batch(strong=2, weak=1, unlabelled=3)
 
@@ -118,14 +119,14 @@ def test_masks_are_spans_no_longer_than_asked() -> None:
 
 @pytest.fixture(scope="module")
 def selected(smoke_data: Run) -> Run:
-    run = open_stage("02", smoke_data.profile)
+    run = open_run("02", smoke_data.profile)
     select(run)
     return run
 
 
 @pytest.fixture(scope="module")
 def trained(selected: Run) -> Run:
-    run = open_stage("03", selected.profile)
+    run = open_run("03", selected.profile)
     history = train(run)
     assert len(history) == selected.profile.sed.train.steps
     return run
@@ -143,7 +144,7 @@ def test_curriculum_goes_from_clean_to_noisy() -> None:
 
 
 def test_noise_is_what_was_chosen_at_the_snr_that_is_said(trained: Run) -> None:
-    run = open_stage("04", trained.profile)
+    run = open_run("04", trained.profile)
     ear = noisy_ears(run, ["full"], Detector(run.profile).eval())["full"]
     ear = dataclasses.replace(ear, recipe=RECIPES["no_curriculum"])
     torch.manual_seed(0)
@@ -194,7 +195,7 @@ def test_choosing_for_sets_that_were_never_asked_about() -> None:
 
 
 def test_stage_4_trains_three_models_that_differ(trained: Run) -> None:
-    run = open_stage("04", trained.profile)
+    run = open_run("04", trained.profile)
     weights = []
     for name in RECIPES:
         history = finetune(run, name)
@@ -220,7 +221,7 @@ def test_killed_and_resumed_is_uninterrupted(trained: Run, tmp_path, monkeypatch
 
     make = {"theta": lambda run: train(run), "full": lambda run: finetune(run, "full")}[name]
     stage = {"theta": "03", "full": "04"}[name]
-    whole = open_stage(stage, trained.profile)
+    whole = open_run(stage, trained.profile)
     make(whole)
     run = Elsewhere(trained.profile, stage, whole.seed)
     monkeypatch.setattr(Elsewhere, "find", lambda self, *where: whole.find(*where))

@@ -8,11 +8,10 @@ import pytest
 import torch
 from golden import assert_golden, draw, fill, names_and_shapes, read
 
-from nrsed_lib.data.download import DownloadError
+from nrsed_lib.errors import DownloadError, WeightsError
 from nrsed_lib.sed.crnn import CRNN
-from nrsed_lib.sed.encoder import Mn04Encoder, build_encoder
-from nrsed_lib.sed.mn04 import MN04, KaldiMel
-from nrsed_lib.weights.files import WeightsError
+from nrsed_lib.sed.encoders.base import build_encoder
+from nrsed_lib.sed.encoders.mn04 import MN04, KaldiMel, Mn04Encoder
 
 
 @pytest.mark.parametrize("name", ["crnn", "crnn_beats"])

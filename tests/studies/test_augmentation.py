@@ -5,23 +5,25 @@ import pandas as pd
 import pytest
 import torch
 
+from nrsed_lib.artefacts import open_run
 from nrsed_lib.data.activity import active_power
 from nrsed_lib.data.mixing import measured_snr_db
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.lass import train
+from nrsed_lib.lass import training as train
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.separator import load_separator
-from nrsed_lib.llm import rules
-from nrsed_lib.llm.captions import Caption, captions_of
-from nrsed_lib.llm.text_answers import TextAnswer
-from nrsed_lib.parts import compute
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import open_stage
-from nrsed_lib.studies import augmentation, caption_review
-from nrsed_lib.studies.augmented_separator import every_wording, train_augmented
+from nrsed_lib.run.parts import compute
+from nrsed_lib.studies.captions import study as augmentation
+from nrsed_lib.studies.captions.separator import every_wording, train_augmented
+from nrsed_lib.studies.captions.variants import variants
+from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
 from nrsed_lib.studies.pairs import draw_pairs, held_out_pairs
-from nrsed_lib.studies.trials import Trial, caption_variants
-from nrsed_lib.studies.wordings import PHRASINGS, asked, training_texts
+from nrsed_lib.studies.texts import review as caption_review
+from nrsed_lib.studies.texts import rules
+from nrsed_lib.studies.texts.answers import TextAnswer
+from nrsed_lib.studies.texts.captions import Caption, captions_of
+from nrsed_lib.studies.trials import Trial
 
 PROMPTS = ["paraphrase", "tags", "detailed"]
 MINI, OPEN, SMOKE = (load_profile(name) for name in ("mini", "open", "smoke"))
@@ -37,11 +39,11 @@ CAPTIONS = {label: caption(label) for label in ("A", "B", "C", "D")}
 
 @pytest.fixture(scope="module")
 def run(smoke_data):
-    return open_stage("10", SMOKE)
+    return open_run("10", SMOKE)
 
 
 def test_every_prompt_and_every_number_is_a_variant():
-    assert caption_variants(MINI) == [
+    assert variants(MINI) == [
         "original", "paraphrase-3", "tags-3", "detailed-3", "viewpoints-3", "chain_of_thought-3",
         "mixed-1", "mixed-3", "mixed-5",
     ]  # fmt: skip
@@ -74,7 +76,7 @@ def test_ways_to_ask():
 def test_no_training_has_the_held_out_phrasings(profile):
     captions = captions_of(profile.data.classes + profile.data.noise_classes)
     held_out = {rules.normal(text) for c in captions.values() for text in c.held_out}
-    for variant in caption_variants(profile):
+    for variant in variants(profile):
         texts = training_texts(captions, variant, profile.studies.captions.prompts)
         assert held_out.isdisjoint(rules.normal(text) for of_class in texts.values() for text in of_class)
 
@@ -129,28 +131,28 @@ def test_a_trial_is_a_part_and_the_study_finds_it(run):
     assert same.eq(1).all().all()
     np.testing.assert_allclose(table.improvement, table.sdr_out - table.sdr_in, atol=1e-4)  # six digits are kept
     distances = augmentation.text_distances(run)
-    assert list(distances.variant) == ["untrained", *caption_variants(SMOKE)]
+    assert list(distances.variant) == ["untrained", *variants(SMOKE)]
     assert distances[["same", "different"]].abs().max().max() <= 1 + 1e-6 and distances.right.between(0, 1).all()
 
 
 def test_the_comparison_finds_what_was_put_in(run):
     """Gains of 1, -1 and about 0 dB on spread that all variants share."""
     rng = np.random.default_rng(0)
-    variants, gains = caption_variants(SMOKE), (0.0, 1.0, -1.0, 0.0)
+    named, gains = variants(SMOKE), (0.0, 1.0, -1.0, 0.0)
     level = rng.normal(5, 4, (3, 50))  # (nb_seeds, nb_mixtures)
     rows = [
         {"variant": v, "seed": s, "mixture": m, "phrasing": p, "improvement": level[s, m] + g + 0.3 * rng.normal()}
-        for v, g in zip(variants, gains, strict=True) for p in PHRASINGS for s in range(3) for m in range(50)
+        for v, g in zip(named, gains, strict=True) for p in PHRASINGS for s in range(3) for m in range(50)
     ]  # fmt: skip
     table = pd.DataFrame(rows).assign(sdr_out=1.0)
     compared = augmentation.compare(run, table)
     verdicts = compared.groupby("variant", sort=False).verdict.unique()
-    assert [list(v) for v in verdicts[variants[1:3]]] == [["holds"], ["does not hold"]]
-    assert compared[compared.variant == variants[0]].gain.isna().all()
+    assert [list(v) for v in verdicts[named[1:3]]] == [["holds"], ["does not hold"]]
+    assert compared[compared.variant == named[0]].gain.isna().all()
     means = table.groupby(["variant", "phrasing"]).improvement.mean()
     found = compared.set_index(["variant", "phrasing"]).improvement
     pd.testing.assert_series_equal(found.sort_index(), means.sort_index(), check_names=False)
-    assert set(compared[compared.variant == variants[1]].seeds_for) == {"3/3"}
+    assert set(compared[compared.variant == named[1]].seeds_for) == {"3/3"}
     assert list(augmentation.by_number(compared).added.unique()) == [0, 1]
     assert set(augmentation.by_prompt(compared).prompt) == {"paraphrase", "tags", "mixed"}
 
@@ -214,7 +216,7 @@ def test_the_pipelines_separator_with_every_wording(smoke_data, monkeypatch):
 
     heard = {}
     for stage, learns in (("05", train.train_separator), ("10", train_augmented)):
-        stage_run, draw = open_stage(stage, SMOKE), train.Mixer.draw
+        stage_run, draw = open_run(stage, SMOKE), train.Mixer.draw
         kept = heard.setdefault(stage, [])
         monkeypatch.setattr(train.Mixer, "draw", lambda *a, d=draw, k=kept: k.append(d(*a)) or k[-1])
         learns(stage_run)
@@ -222,6 +224,6 @@ def test_the_pipelines_separator_with_every_wording(smoke_data, monkeypatch):
         load_separator(stage_run.folder / "separator.safetensors", SMOKE)
     assert len(heard["05"]) == SMOKE.lass.train.steps == len(heard["10"])
     assert all(torch.equal(a.mixtures, b.mixtures) for a, b in zip(heard["05"], heard["10"], strict=True))
-    again = train_augmented(open_stage("10", SMOKE))  # done: draws nothing
+    again = train_augmented(open_run("10", SMOKE))  # done: draws nothing
     assert len(again) == SMOKE.lass.train.steps and again.residual.notna().all()
     assert len(heard["10"]) == SMOKE.lass.train.steps

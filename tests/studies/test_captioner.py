@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.lass.mixtures import Mixer
-from nrsed_lib.profile import CaptionerTrain, load_profile
-from nrsed_lib.store import Run, open_stage
-from nrsed_lib.studies import captioner_train
-from nrsed_lib.studies.caption_words import BEGIN, END, NEXT, Words
-from nrsed_lib.studies.captioner import Heard, SmallCaptioner, clip_logits, heard, load_captioner
-from nrsed_lib.studies.captioner_train import learn_to_hear, learn_to_say, prepared, train_captioner
-from nrsed_lib.studies.transformers_captioner import CaptionerError, TransformersCaptioner
+from nrsed_lib.profile import load_profile
+from nrsed_lib.studies.opensep import captioner_training as captioner_train
+from nrsed_lib.studies.opensep.caption_words import BEGIN, END, NEXT, Words
+from nrsed_lib.studies.opensep.captioner import Heard, SmallCaptioner, clip_logits, heard, load_captioner
+from nrsed_lib.studies.opensep.captioner_training import learn_to_hear, learn_to_say, prepared, train_captioner
+from nrsed_lib.studies.opensep.transformers_captioner import CaptionerError, TransformersCaptioner
+from nrsed_lib.studies.settings import CaptionerTrain
 from nrsed_lib.training import device
 
 RATE = 16_000
@@ -117,7 +118,7 @@ def test_prepared_mixtures_are_kept_until_used(tmp_path: Path, monkeypatch: pyte
 
 
 def test_smoke(smoke_data: Run) -> None:
-    where = open_stage("11", "smoke")
+    where = open_run("11", "smoke")
     history = train_captioner(where)
     assert len(history) == 3
     captioner = load_captioner(where.folder / "captioner.safetensors", where.profile)

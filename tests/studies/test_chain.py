@@ -8,14 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from nrsed_lib.llm.captions import captions_of
-from nrsed_lib.llm.parsing import RuleParser
+from nrsed_lib.artefacts import Run, run_folder
+from nrsed_lib.errors import StoreError
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import Run, StoreError, write_tensors
-from nrsed_lib.studies import opensep_chain, parsing
-from nrsed_lib.studies.caption_words import Words
-from nrsed_lib.studies.captioner import SmallCaptioner
-from nrsed_lib.studies.opensep_chain import Reader, named_classes, queries_of, separate_sources
+from nrsed_lib.store import write_tensors
+from nrsed_lib.studies.opensep import chain as opensep_chain
+from nrsed_lib.studies.opensep import parsing
+from nrsed_lib.studies.opensep.caption_words import Words
+from nrsed_lib.studies.opensep.captioner import SmallCaptioner
+from nrsed_lib.studies.opensep.chain import Reader, named_classes, queries_of, separate_sources
+from nrsed_lib.studies.texts.captions import captions_of
+from nrsed_lib.studies.texts.parsing import RuleParser
 
 CAPTIONS = captions_of(["Dog", "Speech", "Rain", "Drill"])
 
@@ -105,7 +108,7 @@ def test_tracks_belong_to_their_sources() -> None:
 def smoke_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
     monkeypatch.setenv("NRSED_RESULTS", str(folder))
     run = Run(load_profile("smoke"), "12", 0)
-    run.of("11").mkdir(parents=True)
+    run_folder(run.profile, "11", 0).mkdir(parents=True)
     return run
 
 
@@ -118,7 +121,7 @@ def test_the_captioner_of_stage_11_is_loaded_once(monkeypatch: pytest.MonkeyPatc
     run = smoke_run(monkeypatch, tmp_path)
     words = Words.of(captions_of(run.profile.data.classes + run.profile.data.noise_classes))
     captioner = SmallCaptioner(run.profile, words)
-    path = run.of("11") / "captioner.safetensors"
+    path = run_folder(run.profile, "11", 0) / "captioner.safetensors"
     write_tensors(path, captioner.learned(), phrases=words.phrases)
     loaded = []
     load = opensep_chain.load_captioner

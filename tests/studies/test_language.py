@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from nrsed_lib import systems
+from nrsed_lib.artefacts import open_run
+from nrsed_lib.errors import StoreError
 from nrsed_lib.sed.detector import median_filter
-from nrsed_lib.store import StoreError, open_stage
-from nrsed_lib.studies.language import CLAIMS, MORE, PARSED
+from nrsed_lib.studies.language.systems import CLAIMS, MORE, PARSED
 from nrsed_lib.systems import SYSTEMS, System, score_mixtures
 
 NB_CLIPS, NB_CLASSES, NB_SAMPLES = 5, 3, 40
@@ -76,6 +77,6 @@ def test_claims_are_about_systems_that_are_there():
 
 
 def test_stage_12_reads_what_stages_06_and_11_left():
-    run = open_stage("12", "smoke")
+    run = open_run("12", "smoke")
     with pytest.raises(StoreError, match="06_lass_testing"):
-        run.find("06", "scores_clean.safetensors")
+        run.find("scores_clean")

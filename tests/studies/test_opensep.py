@@ -7,19 +7,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.lass.mixtures import Apart, Mixer
-from nrsed_lib.profile import CaptionerTrain, OpenSep, load_profile
-from nrsed_lib.store import Run, open_stage
+from nrsed_lib.profile import load_profile
 from nrsed_lib.studies.opensep import measure
 from nrsed_lib.studies.opensep.classes import class_split
-from nrsed_lib.studies.opensep.front_end import FrontEnd, features_of, mask_error
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
 from nrsed_lib.studies.opensep.methods.opensep import OpenSepMethod, levels_of
+from nrsed_lib.studies.opensep.networks.front_end import FrontEnd, features_of, mask_error
+from nrsed_lib.studies.opensep.networks.text import Tokens, WordReader
+from nrsed_lib.studies.opensep.networks.unet import UNet
 from nrsed_lib.studies.opensep.tables import over_seeds, published, table
-from nrsed_lib.studies.opensep.text import Tokens, WordReader
-from nrsed_lib.studies.opensep.unet import UNet
-from nrsed_lib.studies.opensep.variants import METHODS, SCOPES, recipe_of, recipes
+from nrsed_lib.studies.opensep.variants import METHODS, SCOPES, recipe_of, recipes, variants
+from nrsed_lib.studies.settings import CaptionerTrain, OpenSep
 from nrsed_lib.studies.trials import Trial, trials
 from nrsed_lib.training import device
 
@@ -198,7 +199,7 @@ def test_half_of_the_classes_are_held_out() -> None:
 
 @pytest.fixture
 def run(smoke_data: Run) -> Run:
-    return open_stage("11", "smoke")
+    return open_run("11", "smoke")
 
 
 def test_what_is_held_out_is_never_heard_in_training(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +259,7 @@ def test_training_lowers_the_loss(key: str, run: Run, tmp_path: Path, monkeypatc
 
 def test_every_row_of_the_tables_is_a_trial() -> None:
     assert set(METHODS) <= set(recipes(SMOKE))
-    names = {trial.name for trial in trials("11", SMOKE)}
+    names = {trial.name for trial in trials(variants(SMOKE), SMOKE.studies.seeds)}
     assert {f"{row}-{scope}-seed0" for row in recipes(SMOKE) for scope in SCOPES} == names
     assert recipe_of("opensep_classes-half", SMOKE)[1].by is None
     for row in ("opensep_classes_levels", "opensep"):

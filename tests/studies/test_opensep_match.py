@@ -4,11 +4,11 @@ from itertools import permutations, product
 
 import torch
 
-from nrsed_lib.studies.opensep.front_end import mask_error
-from nrsed_lib.studies.opensep.match import best_match
 from nrsed_lib.studies.opensep.measure import LIMIT_DB, ratios
+from nrsed_lib.studies.opensep.methods.match import best_match
 from nrsed_lib.studies.opensep.methods.mixit import grouped_error
 from nrsed_lib.studies.opensep.methods.unconditional import matched_error
+from nrsed_lib.studies.opensep.networks.front_end import mask_error
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import RobertaConfig, RobertaModel
 
-from nrsed_lib.profile import CaptionerTrain, OpenSep
-from nrsed_lib.studies.opensep.text import MAX_TOKENS, RobertaReader, reader
-from nrsed_lib.weights.files import WeightsError
+from nrsed_lib.errors import WeightsError
+from nrsed_lib.studies.opensep.networks.text import MAX_TOKENS, RobertaReader, reader
+from nrsed_lib.studies.settings import CaptionerTrain, OpenSep
 
 SIZE = 16
 

@@ -7,14 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_split
-from nrsed_lib.llm.captions import captions_of
-from nrsed_lib.llm.parsing import RuleParser
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import Run
-from nrsed_lib.studies.blind_test import BlindTest
-from nrsed_lib.studies.opensep_chain import Reader
-from nrsed_lib.studies.preference import (
+from nrsed_lib.studies.opensep.blind_test import BlindTest
+from nrsed_lib.studies.opensep.chain import Reader
+from nrsed_lib.studies.opensep.preference import (
     Pair,
     Votes,
     chosen_clips,
@@ -25,6 +23,8 @@ from nrsed_lib.studies.preference import (
     sides_of,
     votes_of,
 )
+from nrsed_lib.studies.texts.captions import captions_of
+from nrsed_lib.studies.texts.parsing import RuleParser
 
 RATE = 16_000
 BASELINES = ("PIT", "AudioSep")

@@ -5,19 +5,25 @@ import pandas as pd
 import pytest
 import torch
 
+from nrsed_lib.artefacts import Run, open_run, run_folder
 from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.errors import StoreError
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.llm.captions import captions_of
-from nrsed_lib.store import StoreError, open_stage, stage_folder
-from nrsed_lib.studies import task9
-from nrsed_lib.studies.task9_results import by_seed, by_snr, difference, summary
-from nrsed_lib.studies.task9_sounds import ClassByClass
-from nrsed_lib.studies.trials import NETWORKS, OTHER_LOSS, Trial, trials
+from nrsed_lib.studies.task9 import study as task9
+from nrsed_lib.studies.task9.results import by_seed, by_snr, difference, summary
+from nrsed_lib.studies.task9.sounds import ClassByClass
+from nrsed_lib.studies.task9.variants import NETWORKS, OTHER_LOSS, variants
+from nrsed_lib.studies.texts.captions import captions_of
+from nrsed_lib.studies.trials import Trial, trials
+
+
+def planned(run: Run) -> list[Trial]:
+    return trials(variants(run.profile), run.profile.studies.seeds)
 
 
 @pytest.fixture(scope="module")
 def run(smoke_data):
-    return open_stage("09", "smoke")
+    return open_run("09", "smoke")
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +33,11 @@ def table(run):
 
 def test_every_trial_is_trained_once_and_measured(run, table) -> None:
     nb = run.profile.studies.task9.nb_validation
-    assert table.groupby(["variant", "seed"]).size().to_dict() == {
-        (t.variant, t.seed): nb for t in trials("09", run.profile)
-    }
+    assert table.groupby(["variant", "seed"]).size().to_dict() == {(t.variant, t.seed): nb for t in planned(run)}
     np.testing.assert_allclose(table.sdri, table.sdr - table.sdr_in, atol=1e-4)
     quiet = table.snr < 14  # louder mixtures may have been scaled against clipping, which changes nothing either
     np.testing.assert_allclose(table.sdr_in[quiet], table.snr[quiet], atol=1e-3)
-    for trial in trials("09", run.profile):
+    for trial in planned(run):
         history = pd.read_csv(run.folder / f"{trial.name}-history.csv")
         assert len(history) == run.profile.studies.task9.steps and np.isfinite(history.loss).all()
         assert not (run.folder / f"{trial.name}.checkpoint.pt").exists()
@@ -81,7 +85,7 @@ def test_queries_are_captions_of_the_target_and_ratios_are_in_range(run) -> None
 
 def test_a_short_training_learns() -> None:
     """Two tones far apart, each asked for by name: the loss must fall well below that of silence."""
-    run = open_stage("09", "smoke")
+    run = open_run("09", "smoke")
     torch.manual_seed(0)
     separator = Separator(task9.network(run.profile, NETWORKS[1]))
     optimiser = torch.optim.AdamW(separator.parameters(), lr=3e-2)
@@ -102,8 +106,8 @@ def test_an_untrained_network_says_how_to_make_it(run) -> None:
 
 
 def test_a_name_of_a_part_is_a_name_of_a_file(run) -> None:
-    assert all(stage_folder(run.profile, "09", 0) / trial.name for trial in trials("09", run.profile))
-    assert [t.name for t in trials("09", run.profile)] == [f"{v}-seed0" for v in (*NETWORKS, OTHER_LOSS)]
+    assert all(run_folder(run.profile, "09", 0) / trial.name for trial in planned(run))
+    assert [t.name for t in planned(run)] == [f"{v}-seed0" for v in (*NETWORKS, OTHER_LOSS)]
 
 
 def invented(gap: float, nb: int = 60, seeds: tuple[int, ...] = (0, 1)) -> pd.DataFrame:

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 import torch
 
-from nrsed_lib.data.desed import DataError
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import DataError
 from nrsed_lib.profile import load_profile
-from nrsed_lib.store import Run
-from nrsed_lib.studies.task9_data import (
+from nrsed_lib.studies.task9.development import (
     captioned_sounds,
     pieces_of,
     read_captions,
@@ -20,7 +20,7 @@ from nrsed_lib.studies.task9_data import (
     read_fsd50k,
     task9_root,
 )
-from nrsed_lib.studies.task9_sounds import ClipByClip, training_sounds
+from nrsed_lib.studies.task9.sounds import ClipByClip, training_sounds
 
 CLOTHO_COLUMNS = ["file_name", *(f"caption_{i}" for i in range(1, 6))]
 

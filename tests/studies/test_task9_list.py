@@ -9,14 +9,24 @@ import pytest
 import soundfile
 import torch
 
-from nrsed_lib.data.desed import DataError
+from nrsed_lib.artefacts import open_run
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.evaluate.challenge import challenge_sdr, challenge_si_sdr
+from nrsed_lib.errors import DataError
 from nrsed_lib.evaluate.separation import sdr, si_sdr
-from nrsed_lib.llm.captions import captions_of
-from nrsed_lib.store import open_stage
-from nrsed_lib.studies.task9_list import ABOUT, AUDIO, LIST, check_list, mix, mixed, read_about, read_clips, read_list
-from nrsed_lib.studies.task9_own import every_class_in_turn, kinds_of, own_list
+from nrsed_lib.studies.task9.own_list import every_class_in_turn, kinds_of, own_list
+from nrsed_lib.studies.task9.ratios import challenge_sdr, challenge_si_sdr
+from nrsed_lib.studies.task9.validation_list import (
+    ABOUT,
+    AUDIO,
+    LIST,
+    check_list,
+    mix,
+    mixed,
+    read_about,
+    read_clips,
+    read_list,
+)
+from nrsed_lib.studies.texts.captions import captions_of
 
 HEADER = "source, noise, snr, caption\n"
 
@@ -144,7 +154,7 @@ def test_the_challenge_measures_are_ours_but_for_silence() -> None:
 
 
 def test_a_profile_has_a_list_of_its_own(smoke_data, tmp_path, monkeypatch) -> None:
-    run = open_stage("09", "smoke")
+    run = open_run("09", "smoke")
     captions = captions_of([*run.profile.data.classes, *run.profile.data.noise_classes])
     folder = own_list(run, captions)
     table, about = read_list(folder / LIST), read_about(folder / ABOUT)

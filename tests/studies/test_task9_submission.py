@@ -14,15 +14,16 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from nrsed_lib.cli import app
-from nrsed_lib.data.desed import DataError
+from nrsed_lib.artefacts import open_run
+from nrsed_lib.errors import DataError
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.store import open_stage, write_tensors
-from nrsed_lib.studies import submission as make
-from nrsed_lib.studies.listening import SCALE, blank_sheet, ranking, rate, read_sheet, scores
-from nrsed_lib.studies.submission_check import validate
-from nrsed_lib.studies.task9 import network
-from nrsed_lib.studies.task9_evaluation import SETS, own_evaluation, read_queries
+from nrsed_lib.run.cli import app
+from nrsed_lib.store import write_tensors
+from nrsed_lib.studies.task9 import submission as make
+from nrsed_lib.studies.task9.evaluation import SETS, own_evaluation, read_queries
+from nrsed_lib.studies.task9.listening import SCALE, blank_sheet, ranking, rate, read_sheet, scores
+from nrsed_lib.studies.task9.study import network
+from nrsed_lib.studies.task9.submission_check import validate
 from nrsed_lib.studies.trials import Trial
 
 NAME, TEAM, WHO = "Ray_INST_task9_1", "Ray_INST_task9", "Ray_INST"
@@ -44,7 +45,7 @@ def made(tmp_path_factory) -> tuple[Path, Path]:
         (evaluation / where.list).write_text(f"{header}\r\n{text}")
     meta = yaml.safe_load(yaml.safe_dump(make.TEMPLATE))
     meta["submission"]["label"] = NAME
-    settings = open_stage("09", "smoke").profile.lass
+    settings = open_run("09", "smoke").profile.lass
     separator = Separator(settings).eval()
     for part in SETS:
         tracks = make.separated(separator, evaluation, part, 16000, batch=2)
@@ -230,7 +231,7 @@ def test_the_official_real_list_is_read(shared: Path, tmp_path: Path) -> None:
 
 
 def test_a_profile_has_evaluation_sets_of_its_own(smoke_data) -> None:
-    run = open_stage("09", "smoke")
+    run = open_run("09", "smoke")
     folder = own_evaluation(run)
     for part, where in SETS.items():
         table = read_queries(folder, part)
@@ -243,7 +244,7 @@ def test_a_profile_has_evaluation_sets_of_its_own(smoke_data) -> None:
 def test_the_command_line_writes_and_checks(made, tmp_path: Path, monkeypatch) -> None:
     """submit, with what a training of notebook 09 left; validate; template."""
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path / "results"))  # the shared one may hold trained networks
-    run = open_stage("09", "smoke")
+    run = open_run("09", "smoke")
     trial = Trial("AudioSep", 0)
     torch.manual_seed(0)
     separator = Separator(network(run.profile, trial.variant))

@@ -11,16 +11,18 @@ import torch
 from published import Shapes, clap_state, draw, filled, golden, lightning_checkpoint, text_shapes
 from torch import Tensor, nn
 
+from nrsed_lib.artefacts import open_run, run_key
+from nrsed_lib.convert.convert import convert
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass import clap
 from nrsed_lib.lass import separator as separators
 from nrsed_lib.lass.clap import ClapText
 from nrsed_lib.lass.resunet import ResUNet
 from nrsed_lib.lass.separator import Separator, load_separator
-from nrsed_lib.lass.train import train_separator
+from nrsed_lib.lass.training import train_separator
 from nrsed_lib.profile import Lass, Profile, load_profile
-from nrsed_lib.store import open_stage, read_tensors, stage_key
-from nrsed_lib.weights.convert import convert
-from nrsed_lib.weights.files import WeightsError, about_weights
+from nrsed_lib.store import read_tensors
+from nrsed_lib.weights import about_weights
 
 TRAIN = {"steps": 1, "warmup_steps": 0, "batch": 1, "seconds": 1}
 TEXT = {"nb_layers": 2, "size": 128, "hidden": 96, "nb_words": 300}
@@ -77,7 +79,7 @@ def paper(**lass: object) -> Profile:
 def test_stage_05_takes_converted_weights_and_separates_as_published(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = open_stage("05", paper())
+    run = open_run("05", paper())
     history = train_separator(run)
     assert len(history) == 0
     assert list(train_separator(run).columns) == list(history.columns)  # again: only read
@@ -114,7 +116,7 @@ def test_architecture_is_read_from_shapes(folder: Path) -> None:
 
 
 def test_another_architecture_than_the_profile_is_an_error_that_names_both(folder: Path) -> None:
-    run = open_stage("05", paper(dprnn_layers=2, dprnn_hidden=128))
+    run = open_run("05", paper(dprnn_layers=2, dprnn_hidden=128))
     with pytest.raises(WeightsError) as caught:
         train_separator(run)
     assert "lass.dprnn_layers: 6 in the file, 2 in the profile" in str(caught.value)
@@ -311,10 +313,10 @@ def test_results_are_valid_for_the_weights_they_were_made_with(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile, plain = paper(), load_profile("smoke")
-    keys = [stage_key(stage, p, 0) for p in (profile, plain) for stage in ("05", "06")]
+    keys = [run_key(stage, p, 0) for p in (profile, plain) for stage in ("05", "06")]
     monkeypatch.setenv("NRSED_WEIGHTS", str(tmp_path))
-    missing = [stage_key(stage, p, 0) for p in (profile, plain) for stage in ("05", "06")]
+    missing = [run_key(stage, p, 0) for p in (profile, plain) for stage in ("05", "06")]
     assert [a == b for a, b in zip(keys, missing, strict=True)] == [False, False, True, True]
     torch.save(lightning_checkpoint(small_net()), tmp_path / "a.ckpt")
     convert(tmp_path / "a.ckpt", out="audiosep-dp")
-    assert stage_key("05", profile, 0) not in (keys[0], missing[0])
+    assert run_key("05", profile, 0) not in (keys[0], missing[0])

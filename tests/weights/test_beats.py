@@ -10,13 +10,15 @@ import pytest
 import torch
 from published import beats_checkpoint, beats_shapes, digest, draw, filled, golden
 
+from nrsed_lib.convert.convert import convert
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.profile import load_profile
-from nrsed_lib.sed import encoder as encoders
 from nrsed_lib.sed.detector import Detector
-from nrsed_lib.sed.encoder import BeatsEncoder, build_encoder
+from nrsed_lib.sed.encoders import base as encoders
+from nrsed_lib.sed.encoders.base import build_encoder
+from nrsed_lib.sed.encoders.beats import BeatsEncoder
 from nrsed_lib.store import read_tensors
-from nrsed_lib.weights.convert import convert
-from nrsed_lib.weights.files import WeightsError, about_weights
+from nrsed_lib.weights import about_weights
 
 SMALL = {"nb_layers": 2, "size": 64, "hidden": 96, "nb_heads": 4}
 BFLOAT16 = 0.02  # of the rms: some 100 tensors on the way are each rounded by up to 2⁻⁹, and √100 x 2⁻⁹ is 2 %

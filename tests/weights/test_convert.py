@@ -14,11 +14,11 @@ import torch
 from published import beats_checkpoint, clap_state
 from typer.testing import CliRunner
 
-from nrsed_lib.cli import app
+from nrsed_lib.convert.checkpoint import read_checkpoint
+from nrsed_lib.convert.convert import check, convert
+from nrsed_lib.errors import WeightsError
+from nrsed_lib.run.cli import app
 from nrsed_lib.store import read_tensors, write_tensors
-from nrsed_lib.weights.checkpoint import read_checkpoint
-from nrsed_lib.weights.convert import check, convert
-from nrsed_lib.weights.files import WeightsError
 
 SMALL = {"nb_layers": 1, "size": 64, "hidden": 96, "nb_heads": 4}
 

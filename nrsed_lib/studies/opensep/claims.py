@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.evaluate.paired import Draws, by_seed, verdict
-from nrsed_lib.store import Run, write_table
+from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.tables import CLASSES, METRICS
 
 CLAIMS = {  # claim -> the variant that should be better, and the one it is compared with

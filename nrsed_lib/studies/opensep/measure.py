@@ -8,18 +8,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.evaluate.bss import bss_eval
 from nrsed_lib.evaluate.separation import sdr
 from nrsed_lib.lass.learn import descend
 from nrsed_lib.lass.mixtures import Apart, Mixer
-from nrsed_lib.store import Run, read_tensors, write_table, write_tensors
+from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.studies.opensep.bss import bss_eval
 from nrsed_lib.studies.opensep.classes import ClassSplit, class_split
-from nrsed_lib.studies.opensep.match import best_match
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
+from nrsed_lib.studies.opensep.methods.match import best_match
 from nrsed_lib.studies.opensep.prompts import prompts
-from nrsed_lib.studies.opensep.variants import SCOPES, recipe_of
-from nrsed_lib.studies.trials import Trial, measure_trials
+from nrsed_lib.studies.opensep.variants import SCOPES, recipe_of, variants
+from nrsed_lib.studies.settings import studies_of
+from nrsed_lib.studies.trials import Trial, measure_trials, trials
 from nrsed_lib.training import device
 
 BATCH = 10  # mixtures separated and measured at once
@@ -34,7 +36,7 @@ def study(run: Run, only: str | None = None) -> pd.DataFrame:
     One row a mixture: variant, seed, mixture (its number), first, second (its classes), and means over its two
     sounds, in dB: sdr, sir (BSS-eval, 512 taps).
     """
-    return measure_trials(run, train_and_measure, only)
+    return measure_trials(run, trials(variants(run.profile), studies_of(run.profile).seeds), train_and_measure, only)
 
 
 def train_and_measure(run: Run, trial: Trial) -> pd.DataFrame:
@@ -46,9 +48,8 @@ def train_and_measure(run: Run, trial: Trial) -> pd.DataFrame:
 
 def load_method(run: Run, trial: Trial) -> Method:
     """A variant, trained: at once if it was trained before. In eval mode, on the device."""
-    assert run.profile.studies is not None
     _, recipe, scope = recipe_of(trial.variant, run.profile)
-    settings = run.profile.studies.opensep
+    settings = studies_of(run.profile).opensep
     mixer = training_mixer(run)
     torch.manual_seed(trial.seed)
     method = BUILD[recipe.method](Setup(settings, run.profile.lass, mixer.labels, recipe.levels)).to(device()).train()
@@ -61,21 +62,19 @@ def load_method(run: Run, trial: Trial) -> Method:
 
 def training_mixer(run: Run) -> Mixer:
     """Draws training sounds, as long as the training mixtures of the profile."""
-    assert run.profile.studies is not None
     sources = load_sources(run, "train")
-    return Mixer(sources.to(device()), round(run.profile.studies.opensep.seconds * sources.sample_rate))
+    return Mixer(sources.to(device()), round(studies_of(run.profile).opensep.seconds * sources.sample_rate))
 
 
 def held_out_mixer(run: Run) -> Mixer:
     """Draws held-out sounds; what is measured is as long as what is learned from."""
-    assert run.profile.studies is not None
-    return Mixer(load_sources(run, "test"), round(run.profile.studies.opensep.seconds * run.profile.data.sample_rate))
+    seconds = studies_of(run.profile).opensep.seconds
+    return Mixer(load_sources(run, "test"), round(seconds * run.profile.data.sample_rate))
 
 
 def learn(method: Method, mixer: Mixer, split: ClassSplit, texts: list[str], folder: Path, run: Run, seed: int) -> None:
     """The same sounds in the same steps for every method: `batch` times four, of which it makes its own mixtures."""
-    assert run.profile.studies is not None
-    settings = run.profile.studies.opensep
+    settings = studies_of(run.profile).opensep
     among = torch.tensor([label in set(split.trained) for label in mixer.labels])
 
     def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -101,8 +100,7 @@ def held_out_pairs(run: Run, scope: str, mixer: Mixer) -> Apart:
 
     Raises ValueError when too few are: the test recordings are mostly silent.
     """
-    assert run.profile.studies is not None
-    nb, snr_db = run.profile.studies.nb_mixtures, run.profile.studies.opensep.snr_db
+    nb, snr_db = studies_of(run.profile).nb_mixtures, studies_of(run.profile).opensep.snr_db
     among = torch.tensor([label in set(split_of(run, scope).tested) for label in mixer.labels])
     generator = torch.Generator().manual_seed(run.profile.data.seed)
     kept: list[Apart] = []

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nrsed_lib.data.vocabulary import query_text
-from nrsed_lib.llm.captions import texts_of
-from nrsed_lib.llm.texts import KNOWLEDGE
 from nrsed_lib.studies.opensep.variants import Recipe
+from nrsed_lib.studies.texts.captions import texts_of
+from nrsed_lib.studies.texts.questions import KNOWLEDGE
 
 
 def prompts(recipe: Recipe, labels: list[str]) -> list[str]:

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from nrsed_lib.artefacts import Run
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.profile import CaptionerTrain, Lass, LassTrain, OpenSep, Profile
-from nrsed_lib.store import Run, write_table
+from nrsed_lib.profile import Lass, LassTrain, Profile
+from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
 from nrsed_lib.studies.opensep.variants import METHODS
+from nrsed_lib.studies.settings import CaptionerTrain, OpenSep, studies_of
 from nrsed_lib.training import device
 
 PUBLISHED = {  # networks of the publications, with random weights: layers and width of the DPRNN
@@ -90,8 +92,7 @@ def gflop(entry: Separation, audio: Tensor) -> float:
 
 
 def _of_profile(profile: Profile) -> list[Separation]:
-    assert profile.studies is not None
-    setup = Setup(profile.studies.opensep, profile.lass, [*profile.data.classes, *profile.data.noise_classes])
+    setup = Setup(studies_of(profile).opensep, profile.lass, [*profile.data.classes, *profile.data.noise_classes])
     return [_method(key, BUILD[key](setup), profile.name) for key in METHODS]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
+from nrsed_lib.artefacts import Run
+from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Profile
-from nrsed_lib.store import DATA, Run, write_table
+from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.variants import METHODS, recorded_models, slug
 
 METRICS = ("SDR", "SIR")

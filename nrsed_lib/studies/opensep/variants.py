@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nrsed_lib.profile import Profile
+from nrsed_lib.studies.settings import studies_of
+from nrsed_lib.studies.texts.captions import recorded_by
+from nrsed_lib.studies.texts.questions import KNOWLEDGE
 
 METHODS = {  # as the source calls them, in the order of its Tables 1 and 2
     "pit": "PIT",
@@ -37,15 +40,11 @@ class Recipe:
 
 def recorded_models() -> dict[str, list[int]]:
     """Models whose knowledge of sounds is recorded, and with which numbers of shots."""
-    from nrsed_lib.llm.captions import recorded_by
-    from nrsed_lib.llm.texts import KNOWLEDGE
-
     return {by: shots for by, shots in recorded_by(KNOWLEDGE).items() if by != PROJECT}
 
 
 def recipes(profile: Profile) -> dict[str, Recipe]:
     """Row -> recipe. Rows about a model are there when its answers are recorded."""
-    assert profile.studies is not None
     found = {method: Recipe(method) for method in METHODS if method != "opensep"}
     found["opensep"] = Recipe("opensep", PROJECT, levels=True)
     found["opensep_classes"] = Recipe("opensep")  # Table 4: without knowledge and without levels
@@ -53,7 +52,7 @@ def recipes(profile: Profile) -> dict[str, Recipe]:
     found["opensep_knowledge"] = Recipe("opensep", PROJECT)
     for model, recorded in recorded_models().items():
         for shots in recorded:
-            if shots in profile.studies.opensep.shots:  # Tables 5 and 6
+            if shots in studies_of(profile).opensep.shots:  # Tables 5 and 6
                 found[f"opensep_{slug(model)}_{shots}"] = Recipe("opensep", model, shots, levels=True)
             elif shots == 0:  # Table 4: knowledge without examples
                 found[f"opensep_{slug(model)}_0"] = Recipe("opensep", model, 0)
@@ -65,7 +64,8 @@ def slug(model: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in model.rpartition("/")[2])
 
 
-def opensep_variants(profile: Profile) -> list[str]:
+def variants(profile: Profile) -> list[str]:
+    """Every row, learned from all classes and from half of them."""
     return [f"{row}-{scope}" for row in recipes(profile) for scope in SCOPES]
 
 

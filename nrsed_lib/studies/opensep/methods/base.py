@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.profile import Lass, OpenSep
-from nrsed_lib.studies.opensep.front_end import FrontEnd
+from nrsed_lib.profile import Lass
+from nrsed_lib.studies.opensep.networks.front_end import FrontEnd
+from nrsed_lib.studies.settings import OpenSep
 from nrsed_lib.training import has_bfloat16
 
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from nrsed_lib.lass.mixtures import Apart
 from nrsed_lib.lass.text import LearnedText
-from nrsed_lib.studies.opensep.front_end import features_of
 from nrsed_lib.studies.opensep.methods.base import Method, Setup
 from nrsed_lib.studies.opensep.methods.conditional import single_level
-from nrsed_lib.studies.opensep.unet import UNet
+from nrsed_lib.studies.opensep.networks.front_end import features_of
+from nrsed_lib.studies.opensep.networks.unet import UNet
 
 NB_MAPS = 32  # as in CLIPSep
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.front_end import mask_error
 from nrsed_lib.studies.opensep.methods.base import Method, pairs_of
+from nrsed_lib.studies.opensep.networks.front_end import mask_error
 
 
 def single_level(method: Method, drawn: Apart, texts: list[str]) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.front_end import mask_error
-from nrsed_lib.studies.opensep.match import partitions
 from nrsed_lib.studies.opensep.methods.base import Setup, pairs_of
+from nrsed_lib.studies.opensep.methods.match import partitions
 from nrsed_lib.studies.opensep.methods.unconditional import Unconditional
+from nrsed_lib.studies.opensep.networks.front_end import mask_error
 
 
 class MixIt(Unconditional):

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.front_end import features_of, mask_error
 from nrsed_lib.studies.opensep.methods.base import Method, Setup, pairs_of
 from nrsed_lib.studies.opensep.methods.conditional import single_level
-from nrsed_lib.studies.opensep.text import Tokens, reader
-from nrsed_lib.studies.opensep.unet import UNet
+from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
+from nrsed_lib.studies.opensep.networks.text import Tokens, reader
+from nrsed_lib.studies.opensep.networks.unet import UNet
 
 
 class OpenSepMethod(Method):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nrsed_lib.studies.opensep.front_end import features_of, mask_error
-from nrsed_lib.studies.opensep.match import best_match
 from nrsed_lib.studies.opensep.methods.base import Method, Setup
-from nrsed_lib.studies.opensep.unet import UNet
+from nrsed_lib.studies.opensep.methods.match import best_match
+from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
+from nrsed_lib.studies.opensep.networks.unet import UNet
 
 
 class Unconditional(Method):

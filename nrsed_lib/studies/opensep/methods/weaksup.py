@@ -14,9 +14,9 @@ from torch.func import functional_call
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits, relu
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.front_end import features_of, mask_error
 from nrsed_lib.studies.opensep.methods.base import Setup, pairs_of
 from nrsed_lib.studies.opensep.methods.unconditional import Unconditional
+from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
 
 WIDTHS = (16, 32, 64)  # of the classifier
 NB_SOUNDS = 2  # that a test mixture has

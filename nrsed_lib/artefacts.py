@@ -1,0 +1,181 @@
+"""What notebooks leave: a folder for each, found by the artefact's name, and the key that says what made it.
+
+A notebook's folder is valid for one key: the code it runs, the settings it reads, its seed, the converted weights it
+starts from, and the keys of the notebooks before it. `open_run` empties a folder made under another key, so whatever
+a notebook finds in its own folder is its own, and resuming needs no more than "does the file exist".
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import Any
+
+from nrsed_lib.errors import StoreError
+from nrsed_lib.paths import NOTEBOOKS, ROOT, results_root
+from nrsed_lib.profile import Profile, load_profile
+from nrsed_lib.series import PLUGINS, SERIES, maker
+from nrsed_lib.store import digest
+from nrsed_lib.weights import weights_fingerprint
+
+# How things are shown, stored and driven does not change what they are; of weights the content is in the key.
+NOT_IN_KEY = frozenset({"profile", "series", "artefacts", "store", "paths", "errors", "weights", "plots", "run"})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook of one run, with the folders it may read and write. notebook: its id, "01" … "12"."""
+
+    profile: Profile
+    notebook: str
+    seed: int
+
+    @property
+    def tables(self) -> Path:
+        """The tables that the run shows."""
+        return results_root() / self.profile.name
+
+    @property
+    def figures(self) -> Path:
+        """The figures that the run shows."""
+        return self.tables / "figures"
+
+    @property
+    def folder(self) -> Path:
+        """This notebook's own artefacts."""
+        return run_folder(self.profile, self.notebook, self.seed)
+
+    def find(self, artefact: str, seed: int | None = None) -> Path:
+        """An artefact that a notebook has left, e.g. "theta", of this run's seed unless another is given.
+
+        Raises StoreError saying which notebook makes it.
+        """
+        by, suffix = maker(artefact)
+        path = run_folder(self.profile, by, self.seed if seed is None else seed) / f"{artefact}{suffix}"
+        if not path.exists():
+            raise StoreError(
+                f"{path} is missing: it is made by {SERIES[by].name}; "
+                f"run `nrsed run --profile {self.profile.name} --only {by}` or that notebook first"
+            )
+        return path
+
+
+def open_run(
+    notebook: str, profile: str | Path | Profile, overrides: Mapping[str, Any] | None = None, seed: int | None = None
+) -> Run:
+    """Open a notebook ("01" … "12") of a run; its folder holds only what this very notebook made.
+
+    overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the training seed, the
+    profile's first one by default.
+    """
+    if notebook not in SERIES:
+        raise StoreError(f"no notebook {notebook!r}: use one of {', '.join(SERIES)}")
+    if not isinstance(profile, Profile):
+        profile = load_profile(profile, overrides)
+    run = Run(profile, notebook, profile.seeds[0] if seed is None else seed)
+    key, mark = run_key(notebook, profile, run.seed), run.folder / "key.txt"
+    if run.folder.exists() and (not mark.exists() or mark.read_text() != key):
+        shutil.rmtree(run.folder)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(key)
+    return run
+
+
+def run_folder(profile: Profile, notebook: str, seed: int) -> Path:
+    """Where a notebook leaves its artefacts (never committed)."""
+    name = SERIES[notebook].name + (f"-seed{seed}" if SERIES[notebook].per_seed else "")
+    return results_root() / profile.name / "work" / name
+
+
+def run_key(notebook: str, profile: Profile, seed: int) -> str:
+    """Digest of what the notebook's artefacts depend on (16 hex digits)."""
+    spec = SERIES[notebook]
+    seeds = [seed] if spec.per_seed else profile.seeds
+    return digest(
+        {p: file_digest(p) for p in code_of(notebook_file(notebook), besides=plugins_of(notebook, profile))},
+        {str(p.relative_to(ROOT)): file_digest(str(p)) for pattern in spec.files for p in sorted(ROOT.glob(pattern))},
+        {section: setting(profile, section) for section in spec.reads},
+        seed if spec.per_seed else None,
+        [[run_key(need, profile, s) for s in (seeds if SERIES[need].per_seed else [seed])] for need in spec.needs],
+        *([used] if (used := weights_of(notebook, profile)) else []),
+    )
+
+
+def weights_of(notebook: str, profile: Profile) -> dict[str, str]:
+    """The converted weights that a notebook starts from, by the SHA-256 of their content; "" if missing."""
+    lass, makes, names = profile.lass, SERIES[notebook].makes, []
+    if "theta" in makes and profile.sed.encoder == "beats":
+        names = ["beats"]
+    elif "separator" in makes:
+        names = [name for name in (lass.weights, "clap" if lass.text == "clap" else None) if name]
+    return {name: weights_fingerprint(name) for name in names}
+
+
+def plugins_of(notebook: str, profile: Profile) -> tuple[str, ...]:
+    """The modules that a notebook imports because the profile names them."""
+    named = ((of, setting(profile, key)) for key, of in PLUGINS.items() if _reads(notebook, key))
+    return tuple(of[name] for of, name in named if isinstance(name, str) and name in of)
+
+
+def _reads(notebook: str, key: str) -> bool:
+    return any(f"{key}.".startswith(f"{section}.") for section in SERIES[notebook].reads)
+
+
+def notebook_file(notebook: str) -> Path:
+    return NOTEBOOKS / f"{SERIES[notebook].name}.ipynb"
+
+
+@functools.cache
+def code_of(notebook: Path, skip: frozenset[str] = NOT_IN_KEY, besides: tuple[str, ...] = ()) -> list[str]:
+    """The library files a notebook runs, by following its imports and those of the modules `besides`, from the root;
+    without those that have a name of `skip` in their path."""
+    cells = json.loads(notebook.read_text())["cells"]
+    lines = "".join("".join(c["source"]) + "\n" for c in cells if c["cell_type"] == "code").splitlines()
+    code = "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+    todo, seen = set(imports(code)) | set(besides), set()
+    while todo:
+        module = todo.pop()
+        if module not in seen and not skip & set(module.split(".")):
+            seen.add(module)
+            file = module_file(module)
+            package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+            todo |= imports(file.read_text(), package)
+    return sorted(str(module_file(m).relative_to(ROOT)) for m in seen)
+
+
+@functools.cache
+def file_digest(path: str) -> str:
+    return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
+
+
+def setting(profile: Profile, dotted: str) -> Any:
+    """The value of a dotted key of a profile, sections as dictionaries."""
+    value: Any = profile.model_dump()
+    for key in dotted.split("."):
+        value = value[key]
+    return value
+
+
+def module_file(module: str) -> Path:
+    base = ROOT.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+@functools.cache  # by the text: parsing is what makes keys slow
+def imports(source: str, package: str = "") -> frozenset[str]:
+    """Names of the nrsed_lib modules that `source`, of a module in `package`, imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return frozenset(n for n in names if n.split(".")[0] == "nrsed_lib" and module_file(n).is_file())

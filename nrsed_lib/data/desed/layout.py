@@ -1,0 +1,284 @@
+"""DESED, the ten-class part of AudioSet-Strong, and WildDESED as they are published: folders and label files.
+
+`PARTS` describes every part; everything else follows from it. The root is the folder that the task's own
+scripts call `dataset` (with `audio/`, `metadata/`, `dcase_synth/`), and WildDESED lies in `WildDESED/` below
+it. A copy that is laid out otherwise says so in `layout.yaml` at the root:
+
+    wild_test_10dB: {folder: /data/wild/test_10}
+    weak: {metadata: labels/weak.tsv}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from nrsed_lib.data.clips import EVENT_COLUMNS, list_digest
+from nrsed_lib.errors import DataError
+from nrsed_lib.paths import data_root
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
+WILD_SNRS = (10, 5, 0, -5)  # dB, of the release
+
+SYNTHETIC = "Zenodo record 6026841 (dcase_synth.zip): `nrsed data fetch synthetic`"
+REAL = (
+    "labels: Zenodo record 4639776, `nrsed data fetch labels`; audio: it is YouTube's and in no public archive, so "
+    "download what is left with the `desed` package (desed.download_audioset_data) and ask the organisers for the "
+    "rest with the form on https://project.inria.fr/desed/, sending the list of missing files"
+)
+STRONG_REAL = f"labels: Zenodo record 6444477, `nrsed data fetch strong-labels`; {REAL.partition('; ')[2]}"
+PUBLIC_EVAL = "Zenodo record 4560759 (DESED_public_eval.tar.gz): `nrsed data fetch public-eval`"
+WILD = "Zenodo records 14013803 and 13910598: `nrsed data fetch wild`, `nrsed data fetch wild-2`"
+
+
+@dataclass(frozen=True)
+class Part:
+    """folders, metadata: patterns under the root, the first that is there counts. labels: what the label file
+    knows of a clip's events. nb_clips: as published. where: how to get it. Parts without a `split` are
+    read by nothing but the check: the method mixes its training noise itself."""
+
+    folders: tuple[str, ...]
+    metadata: tuple[str, ...]
+    labels: Literal["strong", "weak", "none"]
+    nb_clips: int
+    where: str
+    split: str | None = None
+
+
+def _synthetic(split: str, nb_clips: int, use: str) -> Part:
+    audio, labels = f"audio/{split}/synthetic21_{split}", f"metadata/{split}/synthetic21_{split}/soundscapes.tsv"
+    tops = ("dcase_synth/", "")  # as the archive unpacks, and as the task's script links it
+    folders = tuple(f"{top}{audio}/soundscapes{rate}" for rate in ("", "_16k") for top in tops)
+    return Part(folders, tuple(top + labels for top in tops), "strong", nb_clips, SYNTHETIC, use)
+
+
+def _real(folder: str, metadata: str, **about) -> Part:
+    return Part((f"audio/{folder}", f"audio/{folder}_16k"), (f"metadata/{metadata}",), **about)
+
+
+def _wild(folder: str, of: Part, use: str | None = None) -> Part:
+    """The same clips and labels in noise. How the archives nest their folders is not documented: any depth."""
+    return replace(of, folders=(f"WildDESED/**/{folder}",), where=WILD, split=use)
+
+
+PARTS: dict[str, Part] = {
+    "synthetic_train": _synthetic("train", 10_000, "strong"),
+    "strong_real": _real(
+        "train/strong_label_real",
+        "train/audioset_strong.tsv",
+        labels="strong",
+        nb_clips=3463,  # with a label; the task counts 3470
+        where=STRONG_REAL,
+        split="strong",
+    ),
+    "weak": _real("train/weak", "train/weak.tsv", labels="weak", nb_clips=1578, where=REAL, split="weak"),
+    "unlabelled": _real(
+        "train/unlabel_in_domain",
+        "train/unlabel_in_domain.tsv",
+        labels="none",
+        nb_clips=14_412,
+        where=REAL,
+        split="unlabelled",
+    ),
+    "synthetic_validation": _synthetic("validation", 2500, "validation"),
+    "real_validation": _real(
+        "validation/validation",
+        "validation/validation.tsv",
+        labels="strong",
+        nb_clips=1168,
+        where=REAL,
+        split="test",
+    ),
+    "public_eval": Part(
+        ("audio/eval/public", "dataset/audio/eval/public", "DESEDpublic_eval/dataset/audio/eval/public"),
+        ("metadata/eval/public.tsv", "dataset/metadata/eval/public.tsv"),
+        "strong",
+        692,
+        PUBLIC_EVAL,
+    ),
+}
+for _snr in WILD_SNRS:
+    PARTS[f"wild_test_{_snr}dB"] = _wild(f"test{_snr}db", PARTS["real_validation"], "test")
+for _snr in WILD_SNRS:
+    PARTS[f"wild_train_{_snr}dB"] = _wild(f"train{_snr}db", PARTS["synthetic_train"])
+    PARTS[f"wild_validation_{_snr}dB"] = _wild(f"val{_snr}db", PARTS["synthetic_validation"])
+PARTS["wild_weak"] = _wild("train_weak", PARTS["weak"])
+
+
+def parts_of(split: str) -> list[str]:
+    """The names of the parts that make up a split; the noisy copies of "test" not among them."""
+    return [name for name, part in PARTS.items() if part.split == split and not name.startswith("wild")]
+
+
+def condition_part(condition: str) -> str:
+    """The part that holds the test clips in a condition of the profile. Raises DataError for an SNR not released."""
+    name = "real_validation" if condition == "clean" else f"wild_test_{condition}"
+    if name not in PARTS:
+        known = ", ".join(f"{snr}" for snr in WILD_SNRS)
+        raise DataError(f"data.snrs_db: WildDESED has no test set at {condition}; use some of [{known}]")
+    return name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a part's label file lists, and where its audio is.
+
+    names: nb_clips file names. events: EVENT_COLUMNS; weak labels have onset and offset NaN.
+    folder: None when no audio of the part is there. nb_duplicates: rows that said nothing new.
+    """
+
+    part: str
+    names: list[str]
+    events: pd.DataFrame
+    folder: Path | None
+    nb_duplicates: int = 0
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (12 digits) of the sorted names."""
+        return list_digest(self.names)
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Name → path of the clips that are there; another extension than the listed one will do."""
+        return find_files(self.names, self.folder)
+
+
+def find_files(names: Sequence[str], folder: Path | None) -> dict[str, Path]:
+    """Those of `names` that are in `folder` (None: none), by exact name or else by another audio extension."""
+    if folder is None:
+        return {}
+    with os.scandir(folder) as entries:
+        there = {e.name for e in entries if e.name.lower().endswith(SUFFIXES)}
+    by_stem = {Path(name).stem: name for name in sorted(there)}
+    found = {name: name if name in there else by_stem.get(Path(name).stem) for name in names}
+    return {name: folder / file for name, file in found.items() if file}
+
+
+def listing(part: str, classes: Sequence[str]) -> Listing:
+    """The clips of a part. Raises DataError when there is no label file, or it breaks a rule (`read_labels`)."""
+    about, root = PARTS[part], data_root()
+    own = _layout(root).get(part, {})
+    folder = _find(root, (own["folder"],) if "folder" in own else about.folders, part)
+    metadata = _find(root, (own["metadata"],) if "metadata" in own else about.metadata, part)
+    if metadata:
+        names, events, nb_duplicates = read_labels(metadata, about.labels, classes)
+        return Listing(part, names, events, folder, nb_duplicates)
+    if about.labels == "none" and folder:  # nothing is known of these clips anyway: those that are there
+        names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        return Listing(part, names, pd.DataFrame(columns=EVENT_COLUMNS), folder)
+    raise DataError(
+        f"{part}: no label file {' or '.join(about.metadata)} under {root} (set NRSED_DATA to the folder that has "
+        f"the data sets, or name the file in {root / 'layout.yaml'}); get it from {about.where}"
+    )
+
+
+def _layout(root: Path) -> dict[str, dict[str, str]]:
+    path = root / "layout.yaml"
+    own = (yaml.safe_load(path.read_text()) or {}) if path.is_file() else {}
+    for part, places in own.items():
+        if part not in PARTS or not isinstance(places, dict) or set(places) - {"folder", "metadata"}:
+            raise DataError(
+                f"{path}: {part}: {places} is not understood; write one of {', '.join(PARTS)}, each with `folder` "
+                "or `metadata` or both"
+            )
+    return own
+
+
+def _find(root: Path, patterns: Sequence[str], part: str) -> Path | None:
+    for pattern in patterns:
+        found = sorted(root.glob(pattern)) if "*" in pattern else [root / pattern]
+        found = [path for path in found if path.exists()]
+        if len(found) > 1:
+            raise DataError(
+                f"{part}: {', '.join(map(str, found))} could all be it; name one in {root / 'layout.yaml'}: "
+                f"`{part}: {{folder: {found[0].relative_to(root)}}}`"
+            )
+        if found:
+            return found[0]
+    return None
+
+
+COLUMNS = {"strong": EVENT_COLUMNS, "weak": ["filename", "event_labels"], "none": ["filename"]}
+
+
+def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[str], pd.DataFrame, int]:
+    """A label file in one of the published dialects: file names, events, and how many rows were repeated.
+
+    "strong": filename, onset, offset (s), event_label, a clip without events as a row of blanks. "weak":
+    filename and event_labels between commas; their onset and offset become NaN. "none": filename.
+    Windows line ends, a byte order mark and blanks around values do not matter; rows that repeat are
+    dropped. Raises DataError naming file, line and value for a missing column, a class not in `classes`, a
+    time that is no number, an offset not after its onset, or a name that is a path.
+    """
+    table = read_tsv(path)
+    missing = [c for c in COLUMNS[labels] if c not in table]
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it the file of {labels} labels? "
+            f"It must have {COLUMNS[labels]}, separated by tabs"
+        )
+    table = table[COLUMNS[labels]]
+    complain = _Complaint(path, table)
+    complain.where((table["filename"] == "") | table["filename"].str.contains(r"[/\\]"), "filename", "is no file name")
+    repeated = table.duplicated()
+    table = table[~repeated]
+    names = table["filename"].drop_duplicates().tolist()
+    if labels == "none":
+        return names, pd.DataFrame(columns=EVENT_COLUMNS), int(repeated.sum())
+    if labels == "weak":
+        table = table.assign(event_label=table["event_labels"].str.split(",")).explode("event_label")
+        table = table.assign(event_label=table["event_label"].str.strip(), onset=np.nan, offset=np.nan)
+    table = table[table["event_label"] != ""]
+    complain.where(~table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}", table)
+    if labels == "strong":
+        for column in ("onset", "offset"):
+            seconds = pd.to_numeric(table[column], errors="coerce")
+            complain.where(~np.isfinite(seconds), column, "is no number of seconds", table)
+            table = table.assign(**{column: seconds})
+        complain.where(table["onset"] < 0, "onset", "is before the clip", table)
+        complain.where(table["offset"] <= table["onset"], "offset", "is not after the onset", table)
+    return names, table[EVENT_COLUMNS].drop_duplicates().reset_index(drop=True), int(repeated.sum())
+
+
+def read_tsv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
+    """All values as stripped text, blanks as "". names: of the columns, for a file without a header."""
+    try:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            quoting=3,  # nothing is quoted; a quote is a character
+            encoding="utf-8-sig",
+            names=names,
+            skip_blank_lines=False,  # lines are counted in messages
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as a table separated by tabs: {error}; download it again") from error
+    table.columns = table.columns.astype(str).str.strip()
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    return table[(table != "").any(axis=1)]
+
+
+@dataclass(frozen=True)
+class _Complaint:
+    path: Path
+    table: pd.DataFrame
+
+    def where(self, wrong: pd.Series, column: str, what: str, table: pd.DataFrame | None = None) -> None:
+        table = self.table if table is None else table
+        if wrong.any():
+            row, line = table[wrong].iloc[0], int(table.index[wrong][0]) + 2  # a header, and from one
+            raise DataError(
+                f"{self.path}, line {line}: {column} {str(row[column])!r} of {row['filename']!r} {what} "
+                f"({int(wrong.sum())} such rows); correct the file or download it again"
+            )

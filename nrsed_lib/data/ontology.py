@@ -1,0 +1,124 @@
+"""Which classes are alike, by a rule that no LLM wrote: the AudioSet ontology.
+
+A noise class is similar to a class that is present when it is, in the ontology,
+  the same node or a kind of it      (telephone bell: a kind of alarm),
+  one of its parents, up to the top  (domestic animals: what a dog is a kind of),
+  a sibling or a kind of a sibling   (baby cry: a kind of crying, which is a human voice as speech is).
+Nodes that group sounds by where they are heard, not by how they sound, are headings and relate
+nothing: the top nodes, and "Domestic sounds, home sounds", under which vacuum cleaners, zippers and
+typing stand side by side; counting its children as siblings would forbid every noise of a kitchen.
+
+`data/vocabulary/classes.csv` (written by hand) says which nodes a class of ours stands for; a class
+that is not in it is the node of the same name; one without a node is similar to nothing.
+`data/vocabulary/audioset.csv` has the nodes above those, derived from the ontology (CC BY-SA 4.0) by
+`python -m nrsed_lib.data.ontology`, so that no profile needs a download to be checked.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from nrsed_lib.paths import DATA
+from nrsed_lib.store import write_table
+
+TABLE = DATA / "vocabulary" / "audioset.csv"
+CLASSES = DATA / "vocabulary" / "classes.csv"
+PLACES = frozenset({"Domestic sounds, home sounds"})
+
+
+@dataclass(frozen=True)
+class Ontology:
+    """names: node id -> name. parents: node id -> ids of its parents. nodes: our class -> names of nodes."""
+
+    names: Mapping[str, str]
+    parents: Mapping[str, tuple[str, ...]]
+    nodes: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def ids(self) -> dict[str, str]:
+        return {name: node for node, name in self.names.items()}
+
+    @cached_property
+    def headings(self) -> frozenset[str]:
+        return frozenset(n for n, name in self.names.items() if not self.parents[n] or name in PLACES)
+
+    def ids_of(self, label: str) -> set[str]:
+        """Nodes that a class stands for; none when the ontology does not have it."""
+        names = self.nodes.get(label, (label,) if label in self.ids else ())
+        unknown = [name for name in names if name not in self.ids]
+        if unknown:
+            raise KeyError(f"class {label!r} is mapped to {unknown}, not in the AudioSet ontology; correct {CLASSES}")
+        return {self.ids[name] for name in names}
+
+    def above(self, node: str) -> set[str]:
+        """The node and its ancestors, without headings."""
+        seen: set[str] = set()
+        todo = {node}
+        while todo:
+            seen |= todo
+            todo = {parent for n in todo for parent in self.parents[n]} - seen
+        return seen - self.headings
+
+    def similar(self, noise: str, present: str) -> bool:
+        """Whether `noise` must not be added to a clip that has `present` (rule above)."""
+        for p in self.ids_of(present):
+            family = ({p} | set(self.parents[p])) - self.headings  # what siblings and kinds have above them
+            for n in self.ids_of(noise):
+                if n in self.above(p) or family & self.above(n):
+                    return True
+        return False
+
+
+def parse(path: Path) -> pd.DataFrame:
+    """The ontology's JSON as a table: id, name, parents (ids, joined by spaces)."""
+    entries = json.loads(path.read_text())
+    parents: dict[str, list[str]] = {entry["id"]: [] for entry in entries}
+    for entry in entries:
+        for child in entry["child_ids"]:
+            parents[child].append(entry["id"])
+    rows = [(entry["id"], entry["name"], " ".join(parents[entry["id"]])) for entry in entries]
+    return pd.DataFrame(rows, columns=["id", "name", "parents"])
+
+
+def build(table: pd.DataFrame) -> Ontology:
+    """An ontology from a table as `parse` makes it, with the mapping of our classes."""
+    with CLASSES.open(newline="") as file:
+        nodes = {row["class"]: tuple(filter(None, row["audioset"].split(" | "))) for row in csv.DictReader(file)}
+    ids, names, lines = (table[column].fillna("").tolist() for column in ("id", "name", "parents"))
+    parents = {node: tuple(line.split()) for node, line in zip(ids, lines, strict=True)}
+    return Ontology(dict(zip(ids, names, strict=True)), parents, nodes)
+
+
+def load_ontology(path: Path | None = None) -> Ontology:
+    """The part of the ontology that is committed, or all of it from its JSON at `path`."""
+    return build(parse(path) if path else pd.read_csv(TABLE))
+
+
+def needed(table: pd.DataFrame, classes: Iterable[str]) -> pd.DataFrame:
+    """The rows of `table` that stand above (or for) `classes`: enough for `Ontology.similar` on them."""
+    whole = build(table)
+    keep = {n for label in classes for n in whole.ids_of(label)}
+    while above := {p for n in keep for p in whole.parents[n]} - keep:
+        keep |= above
+    return table[table["id"].isin(keep)].sort_values("name")
+
+
+def main() -> None:
+    from nrsed_lib.data.download import fetch_published
+    from nrsed_lib.profile import load_profile
+
+    profiles = [load_profile(name).data for name in ("mini", "open", "paper", "smoke")]
+    classes = [label for data in profiles for label in data.classes + data.noise_classes]
+    write_table(TABLE, needed(parse(fetch_published("ontology.json")), classes))
+    print(f"{TABLE}: {len(pd.read_csv(TABLE))} nodes")
+
+
+if __name__ == "__main__":
+    main()

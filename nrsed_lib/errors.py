@@ -1,0 +1,42 @@
+"""Faults that a user can mend: each message names the file or key, the value, and the remedy.
+
+The command prints them as one clear message, without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class UserError(RuntimeError):
+    """The base of all of them."""
+
+
+class ProfileError(UserError, ValueError):
+    """A profile that cannot be run."""
+
+
+class StoreError(UserError):
+    """Something that an earlier notebook should have left is missing."""
+
+
+class DataError(UserError, ValueError):
+    """Data on disk that cannot be used."""
+
+
+class DownloadError(UserError):
+    """A file could not be had, or is not the one that was recorded."""
+
+
+class AnswerError(UserError):
+    """An answer of a language model that is missing, unreadable or breaks a rule."""
+
+
+class LlmError(UserError):
+    """A language model that cannot be asked, or does not mend its answer."""
+
+
+class WeightsError(UserError):
+    """Weights that are missing or cannot be used."""
+
+
+class PipelineError(UserError):
+    """A run that stopped."""

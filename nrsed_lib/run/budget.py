@@ -1,0 +1,137 @@
+"""What a profile takes: bytes on disk and on the device, and hours, computed from its settings before it runs.
+
+Audio is counted in full rows of int16, whatever is missing of it; networks, checkpoints and tables are small beside
+it and not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_folder
+from nrsed_lib.paths import results_root
+from nrsed_lib.profile import Profile
+from nrsed_lib.run.provenance import kind, machine
+from nrsed_lib.sed.detector import Detector
+from nrsed_lib.sed.encoders.beats import BeatsEncoder
+from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.systems import SYSTEMS
+from tools.full_size import consequences, measured_here
+
+INT16, FLOAT16, FLOAT32 = 2, 2, 4  # bytes
+LEARNED_FROM = ("strong", "weak", "unlabelled")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes, each of one kind of thing, for one seed where seeds differ.
+
+    clips: of training. all_clips: and of validation, and of the tests, once a condition. noises: isolated ones of
+    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by stage 03. scores: by stage 06.
+    converting: more that stage 01 takes while it works.
+    """
+
+    clips: int
+    all_clips: int
+    noises: int
+    sounds: int
+    all_sounds: int
+    embeddings: int
+    scores: int
+    converting: int
+    validation: int
+
+    @classmethod
+    def of(cls, profile: Profile) -> Budget:
+        data = profile.data
+        row = INT16 * data.nb_samples
+        nb = {split: getattr(data, f"nb_{split}") for split in (*TRAINED_ON, "test")}
+        nb_clips = sum(nb[split] for split in LEARNED_FROM)
+        desed = data.source == "desed"
+        nb_tests = 1 + (len(noisy_conditions(data)) if desed else 1)  # else clean, and one noise for all SNRs
+        noises, targets = (
+            [max(2, nb // k) * len(of) for k in (1, 4, 4)]
+            for nb, of in (
+                (data.nb_noise_draws_per_class, data.noise_classes),
+                (data.nb_draws_per_class, data.classes),
+            )
+        )
+        bare = profile.model_copy(update={"sed": profile.sed.model_copy(update={"encoder": "none"})})
+        nb_frames = Detector(bare).nb_frames
+        nb_scores = len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
+        return cls(
+            clips=row * nb_clips,
+            all_clips=row * (nb_clips + nb["validation"] + nb_tests * nb["test"]),
+            noises=row * noises[0],
+            sounds=row * (noises[0] + targets[0]),
+            all_sounds=row * (sum(noises) + sum(targets)),
+            embeddings=FLOAT16 * nb_clips * BeatsEncoder.size * nb_frames if profile.sed.encoder == "beats" else 0,
+            scores=FLOAT16 * nb_scores,
+            converting=row * max(nb.values()) if desed else 0,  # a part's pieces, before they are joined
+            validation=FLOAT32 * data.nb_samples * nb["validation"],
+        )
+
+    def disk(self, profile: Profile, stage: str) -> int:
+        """Bytes that a stage leaves, for one seed. Shards that an earlier conversion left are not taken again."""
+        if stage == "01":
+            kept = sum(p.stat().st_size for p in shard_folder(profile.data).glob("*.npy"))
+            return max(self.all_clips + self.all_sounds - (kept if profile.data.source == "desed" else 0), 0)
+        return {"03": self.embeddings, "06": self.scores}.get(stage, 0)
+
+    def gpu(self, profile: Profile) -> dict[str, tuple[int, int]]:
+        """Stage → bytes it must have on a GPU, and with which it is at its fastest, beside networks and activations.
+
+        Clips and embeddings are left in mapped files where they do not fit (sed/training_set.py, sed/embeddings.py);
+        the tape that the separator learns from has a second of silence for each of sound, and is made from a copy.
+        """
+        trained = profile.lass.weights is None
+        tape = INT16 * round(profile.lass.train.seconds * profile.data.sample_rate) + INT16 * profile.data.nb_samples
+        nb_sounds = self.sounds // (INT16 * profile.data.nb_samples)
+        return {
+            "03": (0, self.clips + self.embeddings),
+            "04": (self.noises, self.noises + self.clips),
+            "05": (self.sounds + nb_sounds * tape,) * 2 if trained else (0, 0),
+        }
+
+    @property
+    def memory(self) -> int:
+        """Bytes of main memory beside mapped files: notebook 04 hears the validation clips in noise, in float32
+        (clips, tracks, their sum and two intermediates), beside the noises of training."""
+        return 5 * self.validation + self.noises
+
+
+def hours(profile: Profile) -> dict[str, float]:
+    """Stage → hours for one seed, of those that were measured on this kind of machine.
+
+    From what the profile's own run took here (results/<profile>/run.json); else, for DESED, from `make bench`, which
+    measures the paper's own networks. Bootstrap draws of stage 07 and the training of a separator are not in the
+    bench.
+    """
+    if ran := _ran(profile):
+        return ran
+    table = measured_here() if profile.data.source == "desed" else None
+    if table is None:
+        return {}
+    follows = consequences(table, profile).set_index("what")["hours"]
+    data = profile.data
+    nb_clips = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
+    scored = follows["scoring, 7 systems x 5 conditions"] / 35 * len(SYSTEMS) * len(data.conditions)
+    return {
+        "03": follows["stage 1"] + follows["embeddings of a million clips"] * nb_clips / 1e6,
+        "04": len(RECIPES) * follows["stage 2, one model"],
+        "06": follows["separation, 7 systems x 5 conditions"],
+        "07": scored * len(profile.seeds),
+    }
+
+
+def _ran(profile: Profile) -> dict[str, float]:
+    """Stage → hours of its longest seed in the committed run, if that was on this kind of machine and on this size."""
+    file = results_root() / profile.name / "run.json"
+    made = json.loads(file.read_text()) if file.exists() else {"stages": {}}
+    here = kind(machine())
+    found: dict[str, float] = {}
+    for name, facts in made["stages"].items():
+        if facts["finished"] and facts["machine"] == here:
+            found[name[:2]] = max(found.get(name[:2], 0.0), facts["seconds"] / 3600)
+    return found

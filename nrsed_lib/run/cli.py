@@ -1,0 +1,222 @@
+"""The `nrsed` command: run the companion, see how far it is, check its data, convert weights."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import UserError
+from nrsed_lib.profile import load_profile
+from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen_profile, pairs
+from nrsed_lib.run.task9_commands import task9
+from nrsed_lib.run.weights_commands import weights
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data = typer.Typer(no_args_is_help=True, help="Look at the data of a profile.")
+app.add_typer(data, name="data")
+llm = typer.Typer(no_args_is_help=True, help="Record answers of language models; look at them.")
+app.add_typer(llm, name="llm")
+app.add_typer(weights, name="weights")
+app.add_typer(task9, name="task9")
+
+
+@app.command()
+def run(
+    profile: ProfileOption = "mini",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="a stage, 01 to 12, and what it needs; may be repeated")
+    ] = None,
+    settings: SetOption = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="how many cores to use; all by default")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what is done and what is not")] = False,
+    executor: Annotated[
+        str | None, typer.Option(help="where jobs run: a Snakemake executor, e.g. slurm; --cores is how many at once")
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="processes (GPUs) in each training, on one machine")] = 1,
+) -> None:
+    """Run all notebooks of a profile, or some. What is up to date is left; what was killed resumes."""
+    from nrsed_lib.run import pipeline, report
+
+    chosen, overrides = chosen_profile(profile, settings)
+    command = "nrsed " + shlex.join(sys.argv[1:])
+    pipeline.run_all(absolute(profile), chosen, overrides, only, cores, dry_run, command, executor, devices)
+    if not dry_run:
+        report.show(chosen)
+
+
+@app.command()
+def compute(
+    stage: Annotated[str, typer.Argument(help="03, 04, 05, 06, or a study: 09, 10, 11")],
+    part: Annotated[str | None, typer.Option(help="one of its parts, e.g. full or 5dB; all by default")] = None,
+    profile: ProfileOption = "mini",
+    settings: SetOption = None,
+    seed: Annotated[int | None, typer.Option(help="of training; the profile's first by default")] = None,
+) -> None:
+    """Compute what a stage's notebook will show. Under torchrun, on any number of devices and nodes."""
+    from nrsed_lib.run import parts
+
+    chosen, _ = chosen_profile(profile, settings)
+    parts.compute(stage, chosen, chosen.seeds[0] if seed is None else seed, part)
+
+
+@app.command()
+def status(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
+    """Which notebooks are done, stale, begun or missing; seconds and memory of each."""
+    from nrsed_lib.run.jobs import status as look
+
+    typer.echo(look(chosen_profile(profile, settings)[0]).to_string(index=False, na_rep=""))
+
+
+@app.command()
+def plan(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
+    """What a run needs and takes: data, weights, answers, memory, disk, time. Status 1 if it cannot start."""
+    from nrsed_lib.run.plan import plan as look
+
+    found = look(chosen_profile(profile, settings)[0])
+    typer.echo(found.text())
+    if found.stopped:
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def report_(
+    profile: ProfileOption = "mini",
+    overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
+) -> None:
+    """Write the executed notebooks as HTML with an index page (results/<profile>/report/)."""
+    from nrsed_lib.run.report import write_report
+
+    typer.echo(f"report: {write_report(load_profile(absolute(profile), json.loads(overrides)))}")
+
+
+@app.command(hidden=True)
+def execute(
+    stage: str,
+    profile: ProfileOption = "mini",
+    overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
+    seed: int = 0,
+) -> None:
+    """Run one notebook (what the Snakefile calls)."""
+    from nrsed_lib.run import pipeline
+
+    values = json.loads(overrides)
+    pipeline.execute(stage, absolute(profile), load_profile(absolute(profile), values), values, seed)
+
+
+@app.command(hidden=True)
+def publish(profile: ProfileOption = "mini") -> None:
+    """Copy the outputs of executed notebooks into notebooks/, and the committed results into README.md."""
+    from nrsed_lib.run.report import publish as copy_outputs
+    from tools.readme import write_readme
+
+    for path in copy_outputs(load_profile(absolute(profile))):
+        typer.echo(path)
+    write_readme()
+
+
+@data.command()
+def check(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
+    """Walk the data of a profile: clips listed, present, missing, silent, clipped; a hash of each clip list.
+
+    DESED is walked on disk (NRSED_DATA), before it is prepared; other data as stage 01 left them.
+    """
+    chosen, _ = chosen_profile(profile, settings)
+    if chosen.data.source == "desed":
+        from nrsed_lib.data.desed.check import check_desed as look
+    else:
+        from nrsed_lib.data.check import check_data as look
+    table = look(Run(chosen, "01", chosen.seeds[0]))
+    typer.echo(table.drop(columns="remedy").to_string(index=False, na_rep=""))
+    for name, remedy in zip(table.iloc[:, 0], table["remedy"], strict=True):
+        if remedy:
+            typer.echo(f"{name}: {remedy}")
+
+
+@data.command()
+def fetch(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help="synthetic, labels, strong-labels, public-eval, wild, wild-2; of task 9: fsd50k, clotho, "
+            "task9-captions, task9-validation, task9-evaluation"
+        ),
+    ],
+) -> None:
+    """Download records of Zenodo by their hashes, resuming, and unpack them where they are looked for."""
+    from nrsed_lib.data.desed.zenodo import fetch_record
+
+    for name in names:
+        for path in fetch_record(name):
+            typer.echo(f"{name}: {path}")
+
+
+@llm.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="a file of answers, e.g. data/answers/paper.json")],
+    b: Annotated[Path, typer.Argument(help="another, e.g. results/paper/answers-gpt-4.json")],
+    profile: ProfileOption = "paper",
+    settings: SetOption = None,
+) -> None:
+    """How far two files of answers to a profile's question agree: a row a label set, and the means."""
+    from nrsed_lib.llm.answers import read_answers
+    from nrsed_lib.llm.compare import compare, means
+
+    chosen, _ = chosen_profile(profile, settings)
+    table = compare(read_answers(a), read_answers(b), chosen.data.noise_classes)
+    for part in (table, means(table).to_frame("mean").T):
+        typer.echo(part.to_string(index=False, float_format="{:.3f}".format) + "\n")
+
+
+@llm.command()
+def texts(
+    task: Annotated[list[str], typer.Option(help="augment (all its prompts), augment/<prompt>, knowledge or parse")],
+    model: Annotated[str, typer.Option(help="as the endpoint calls it")],
+    shots: Annotated[list[int] | None, typer.Option(help="examples shown first; 0 by default; may be repeated")] = None,
+    profile: ProfileOption = "mini",
+    settings: SetOption = None,
+    inputs: Annotated[Path | None, typer.Option(help="for parse: captions to be parsed, one a line")] = None,
+    out: Annotated[Path | None, typer.Option(help="file of answers; results/<profile>/texts-<model>.json")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="sent with each request, e.g. temperature=0; may be repeated")
+    ] = None,
+    words: Annotated[tuple[int, int] | None, typer.Option(help="least and most of a text, not the task's own")] = None,
+    keep_going: Annotated[bool, typer.Option(help="list what is never answered in an acceptable way; or stop")] = True,
+    again: Annotated[bool, typer.Option("--again", help="ask again what was never answered before")] = False,
+) -> None:
+    """Ask a live model (OPENAI_BASE_URL, OPENAI_API_KEY) for texts on a profile's sounds; resumes.
+
+    Says how many answers were accepted at first, after repair, and never.
+    """
+    from nrsed_lib.studies.texts import asking
+    from nrsed_lib.studies.texts.answers import acceptance, live_texts
+
+    chosen, _ = chosen_profile(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
+    run = Run(chosen, "02", chosen.seeds[0])
+    path = out or live_texts(run)
+    questions = asking.questions_on(chosen.data, task, shots or [0], words, inputs)
+    answers = asking.ask_all(questions, chosen.llm, [path], keep_going, again, **pairs(option, "--option"))
+    for answer in answers:
+        if answer.fault:
+            typer.echo(f"never: {answer.task}, {answer.shots} shots, {answer.input!r}: {answer.fault}")
+    typer.echo(f"{path}\n{acceptance(answers).to_string(index=False)}")
+
+
+def main() -> None:
+    """`nrsed`: an error a user can mend is one clear message, not a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's kill stops a run as Ctrl-C does
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"nrsed: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""`nrsed plan`: everything a run needs is looked for before it starts, and what it will take is said.
+
+By presence: audio files are counted, not read (`nrsed data check` reads them), weights are known by the hash that
+their conversion recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import torch
+
+from nrsed_lib.artefacts import Run, weights_of
+from nrsed_lib.data.desed import audioset
+from nrsed_lib.data.desed.layout import PARTS, condition_part, listing, parts_of
+from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions
+from nrsed_lib.data.download import published
+from nrsed_lib.data.recordings import listed
+from nrsed_lib.errors import AnswerError, DataError, StoreError, WeightsError
+from nrsed_lib.lass.clap import clap_weights, load_tokenizer
+from nrsed_lib.llm import paper
+from nrsed_lib.llm.answers import read_answers
+from nrsed_lib.llm.prompts import messages, prompt_hash
+from nrsed_lib.llm.selection import live_answers, question, replay
+from nrsed_lib.paths import DATA, cache_root, data_root, results_root
+from nrsed_lib.profile import Profile
+from nrsed_lib.run.budget import Budget, hours
+from nrsed_lib.run.jobs import executed, jobs, state
+from nrsed_lib.weights import about_weights, find_weights, weights_folder
+
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for. remedy: what to do, where something is missing; stops: and nothing works
+    without it."""
+
+    topic: str
+    what: str
+    found: str
+    remedy: str = ""
+    stops: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """stages: a row a notebook and seed, with state, hours, GB on disk and what it asks a language model."""
+
+    stages: pd.DataFrame
+    findings: list[Finding]
+
+    @property
+    def stopped(self) -> bool:
+        return any(finding.stops for finding in self.findings)
+
+    def text(self) -> str:
+        looked = pd.DataFrame([(f.topic, f.what, f.found) for f in self.findings], columns=["", "what", "found"])
+        looked.loc[looked[""].duplicated(), ""] = ""
+        parts = [self.stages.to_string(index=False), left(looked)]
+        for title, stops in (("missing, and nothing works without it", True), ("to know", False)):
+            concerned: dict[str, list[str]] = {}
+            for f in self.findings:
+                if f.remedy and f.stops == stops:
+                    concerned.setdefault(f.remedy, []).append(f.what)
+            if concerned:
+                parts.append("\n".join([f"{title}:", *(f"  {', '.join(w)}: {r}" for r, w in concerned.items())]))
+        parts.append("the run can start" if not self.stopped else "the run cannot start yet")
+        return "\n\n".join(parts)
+
+
+def left(table: pd.DataFrame) -> str:
+    """A table of texts, its columns aligned to the left, without a header."""
+    padded = [table[c].str.ljust(table[c].str.len().max()) for c in table]
+    return "\n".join(" ".join(row).rstrip() for row in zip(*padded, strict=True))
+
+
+def plan(profile: Profile) -> Plan:
+    """Look at everything. Raises WeightsError for converted weights that are damaged."""
+    budget = Budget.of(profile)
+    to_do = [job for job in jobs(profile) if state(profile, *job) != "done"]
+    findings = [
+        *_data(profile, ("01", profile.seeds[0]) in to_do),
+        *_weights(profile),
+        *_answers(profile),
+        *_machine(profile, budget),
+        *_disk(profile, budget, to_do),
+    ]
+    return Plan(_stages(profile, budget), findings)
+
+
+def _stages(profile: Profile, budget: Budget) -> pd.DataFrame:
+    known, rows = hours(profile), []
+    for stage, seed in jobs(profile):
+        now = state(profile, stage, seed)
+        done = now == "done"
+        rows.append(
+            {
+                "notebook": executed(profile, stage, seed).stem,
+                "state": now,
+                "time": "" if done else duration(known[stage]) if stage in known else "not measured",
+                "disk": "" if done else size(budget.disk(profile, stage)),
+                "language model": _bill(profile)[0] if stage == "02" and not done else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def duration(hours: float) -> str:
+    if hours < 1:
+        return f"{60 * hours:.1f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def size(nb_bytes: float) -> str:
+    return f"{nb_bytes / GB:.1f} GB" if nb_bytes >= 0.05 * GB else "little"
+
+
+def _data(profile: Profile, to_do: bool) -> Iterator[Finding]:
+    """to_do: whether stage 01 still has to read them; it leaves copies of all it needs."""
+    data = profile.data
+    if data.source == "recordings":
+        files = listed(data)
+        here = cache_root()
+        nb = sum((here / Path(url.partition("://")[2].partition("/")[2])).exists() for url in files["url"])
+        absent = len(files) - nb
+        remedy = f"{absent} are downloaded by the run (or copied from NRSED_MIRROR)" if absent and to_do else ""
+        yield Finding("data", "recordings", f"{nb} of {len(files)} in {here}", remedy)
+    elif data.source == "synth":
+        yield Finding("data", "sounds", "synthesised by the run")
+    else:
+        splits = {part: split for split in (*TRAINED_ON, "test") for part in parts_of(split)}
+        for part in [*splits, *(condition_part(c) for c in noisy_conditions(data))]:
+            yield _part(profile, part, to_do)
+        yield _audioset(to_do)
+
+
+def _part(profile: Profile, part: str, to_do: bool) -> Finding:
+    try:
+        of = listing(part, profile.data.classes)
+    except DataError as error:
+        fault, missing, where = str(error).partition("; get it from ")  # else a fault of the file
+        found, remedy = ("no label file", f"{where} (in {data_root()}, or set NRSED_DATA)") if missing else ("", fault)
+        return Finding("data", part, found or "not usable", remedy, to_do)
+    there, nb = len(of.files), len(of.names)
+    found = f"{there:,} of {nb:,} clips listed ({PARTS[part].nb_clips:,} published)"
+    if there == nb:
+        return Finding("data", part, found)
+    what = f"{nb - there:,} clips are missing" + ("" if not there else " and would be left out of data and scores")
+    return Finding("data", part, found, f"{what}; {PARTS[part].where}", to_do and not there)
+
+
+def _audioset(to_do: bool) -> Finding:
+    labels, folder = data_root() / audioset.LABELS, data_root() / audioset.AUDIO
+    nb = sum(1 for _ in os.scandir(folder)) if folder.is_dir() else 0
+    if labels.is_file() and nb:
+        return Finding("data", "audioset_strong", f"label file, {nb:,} files of audio")
+    absent = " and ".join(str(path) for path, there in ((labels, labels.is_file()), (folder, nb)) if not there)
+    return Finding("data", "audioset_strong", "incomplete", f"not there: {absent}. {audioset.WHERE}", to_do)
+
+
+def _weights(profile: Profile) -> Iterator[Finding]:
+    """Converted weights by name, and what embeds texts; or that there is nothing to convert."""
+    names = weights_of("03", profile) | weights_of("05", profile)
+    if profile.sed.encoder == "mn04":
+        file = published().loc["mn04_as_mAP_432.pt"]
+        yield Finding("weights", "mn04", f"downloaded by the run, sha256 {file['sha256']}")
+    elif not names:
+        yield Finding("weights", "all networks", "trained by the run")
+    for name, there in names.items():
+        if name == "clap" and profile.lass.weights in names and _text_branch(profile.lass.weights):
+            yield Finding("weights", name, f"in {profile.lass.weights}")
+            continue
+        try:
+            about = about_weights(find_weights(name))
+        except WeightsError as error:
+            yield Finding("weights", name, "missing" if not there else "damaged", str(error), True)
+            continue
+        yield Finding("weights", name, f"of {about['source']}, sha256 {about['sha256']}")
+    if profile.lass.text == "clap":
+        yield _vocabulary()
+
+
+def _text_branch(weights: str | None) -> bool:
+    try:
+        return clap_weights(weights).stem == weights
+    except WeightsError:
+        return False
+
+
+def _vocabulary() -> Finding:
+    if any((weights_folder() / "texts").glob("*.safetensors")):
+        return Finding("weights", "text vocabulary", "texts are embedded already")
+    try:
+        load_tokenizer()
+    except WeightsError as error:
+        return Finding("weights", "text vocabulary", "missing", str(error), True)
+    return Finding("weights", "text vocabulary", "there")
+
+
+def _bill(profile: Profile) -> tuple[str, int]:
+    """What stage 02 asks, in words, and how many calls; answers that a live run filed are not asked for again."""
+    if profile.llm.mode == "replay":
+        return "none", 0
+    run = Run(profile, "02", profile.seeds[0])
+    try:
+        sets, vocabulary, _ = question(run)
+    except StoreError:
+        return "known after 01", 1
+    files = [path for path in (DATA / "answers" / profile.llm.answers, live_answers(run)) if path.exists()]
+    filed = {k for path in files for k, a in read_answers(path).items() if a.asked == profile.llm.model}
+    todo = [labels for labels in sets if prompt_hash(messages(labels, vocabulary)) not in filed]
+    calls = paper.cost(todo, vocabulary)
+    tokens = f"{calls.prompt_tokens.sum():,} + {calls.answer_tokens.sum():,} tokens"
+    return f"{len(calls)} calls, about {tokens}", len(calls)
+
+
+def _answers(profile: Profile) -> Iterator[Finding]:
+    llm, run = profile.llm, Run(profile, "02", profile.seeds[0])
+    if llm.mode == "live":
+        asked, nb = _bill(profile)
+        key = bool(os.environ.get("OPENAI_API_KEY"))
+        remedy = "" if key or not nb else "export OPENAI_API_KEY, or leave llm.mode at replay, which needs no key"
+        yield Finding("answers", llm.model, f"{asked}; key {'set' if key else 'not set'}", remedy, bool(remedy))
+        return
+    path = DATA / "answers" / llm.answers
+    try:
+        try:
+            sets, vocabulary, ontology = question(run)
+        except StoreError:
+            yield Finding("answers", llm.answers, f"{len(read_answers(path))} recorded; label sets are known after 01")
+            return
+        answers = replay(sets, vocabulary, path, ontology)
+    except AnswerError as error:
+        yield Finding("answers", llm.answers, "incomplete", str(error), True)
+        return
+    who = ", ".join(sorted({f"written by {a.author}" if a.author else str(a.model) for a in answers}))
+    yield Finding("answers", llm.answers, f"{len(answers)} of {len(sets)} label sets, all by the rules; {who}")
+
+
+def _machine(profile: Profile, budget: Budget) -> Iterator[Finding]:
+    memory = psutil.virtual_memory().total
+    remedy = f"about {size(budget.memory)} are used beside mapped files" if budget.memory > 0.8 * memory else ""
+    yield Finding("machine", "memory", f"{size(memory)}, of which about {size(budget.memory)} for data", remedy)
+    if profile.data.source != "desed":
+        return
+    on_gpu = budget.gpu(profile)
+    asks = ", ".join(f"{stage} {size(most)}" for stage, (_, most) in on_gpu.items() if most)
+    if torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory
+        least, most = (max(need[k] for need in on_gpu.values()) for k in (0, 1))
+        remedy = ""
+        if least > total:
+            remedy = f"data alone take {size(least)}: lower data.nb_noise_draws_per_class, or take a larger GPU"
+        elif most > 0.8 * total:
+            remedy = "clips stay in mapped files where they do not fit: steps are slower, numbers the same"
+        found = f"{torch.cuda.get_device_name()}, {size(total)}; data by stage: {asks}; networks come on top"
+        yield Finding("machine", "GPU", found, remedy, least > total)
+        return
+    if known := hours(profile):
+        remedy = f"without one, stages 03 and 04 take {duration(known['03'] + known['04'])} a seed here"
+    else:
+        remedy = "how long the run takes without one was not measured here: `make bench` does, and says so"
+    yield Finding("machine", "GPU", f"none; data by stage would take {asks}", remedy)
+
+
+def _disk(profile: Profile, budget: Budget, to_do: list[tuple[str, int]]) -> Iterator[Finding]:
+    """Shards go to the cache, everything else to the results; both may be on one file system."""
+    desed = profile.data.source == "desed"
+    places: dict[int, list[tuple[Path, int, int]]] = {}  # file system → root, bytes free, bytes needed
+    for root, stages in ((cache_root(), ["01"] * desed), (results_root(), ["03", "06"] + ["01"] * (not desed))):
+        there = next(p for p in (root, *root.absolute().parents) if p.exists())
+        takes = sum(budget.disk(profile, stage) for stage, _ in to_do if stage in stages)
+        takes += budget.converting if takes and "01" in stages else 0
+        places.setdefault(there.stat().st_dev, []).append((root, shutil.disk_usage(there).free, takes))
+    for rows in places.values():
+        free, takes = rows[0][1], sum(takes for *_, takes in rows)
+        where = " and ".join(str(root) for root, *_ in rows)
+        remedy = f"{size(takes)} are needed: make room, or set NRSED_CACHE and NRSED_RESULTS to larger disks"
+        short = takes > free
+        yield Finding("disk", where, f"{size(free)} free, {size(takes)} needed", remedy if short else "", short)

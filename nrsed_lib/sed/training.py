@@ -1,0 +1,42 @@
+"""Stage 1: g_θ learns from clean clips."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.clips import FULL_SCALE
+from nrsed_lib.sed.detector import Detector, Features
+from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
+from nrsed_lib.sed.mean_teacher import learn, learned
+from nrsed_lib.sed.training_set import Audio, TrainingSet
+from nrsed_lib.training import device
+
+
+def train(run: Run) -> pd.DataFrame:
+    """Stage 03: leave `theta.safetensors` and return its history, one row a step.
+
+    Clean clips sound the same at every step, so their features are computed once: all in memory, but for
+    BEATs', which would be 45 GB at the paper's scale and are kept, averaged, in a file (`sed/embeddings.py`).
+    """
+    if (history := learned(run, "theta")) is not None:
+        return history
+    torch.manual_seed(run.seed)
+    detector = Detector(run.profile).to(device())
+    clips = TrainingSet.load(run, detector.nb_frames, device())
+    features: Features | KeptEmbeddings
+    if run.profile.sed.encoder == "beats":
+        features = keep_embeddings(detector, clips.audio, run.folder / "embeddings.npy")
+    else:
+        features = all_features(detector, clips.audio)
+    return learn(run, "theta", detector, lambda index, *_: features.rows(index), clips, run.profile.sed.train)
+
+
+def all_features(detector: Detector, audio: torch.Tensor | Audio, batch: int = 20) -> Features:
+    """Features of every clip. audio: (nb_clips, nb_samples) int16."""
+    starts = tqdm(range(0, len(audio), batch), desc="features", mininterval=1.0, leave=False)
+    parts = (audio[start : start + batch].float() / FULL_SCALE for start in starts)
+    mels, embeddings = zip(*map(detector.features, parts), strict=True)
+    return Features(torch.cat(mels), None if embeddings[0] is None else torch.cat(embeddings))

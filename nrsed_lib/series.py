@@ -1,0 +1,186 @@
+"""The series of notebooks: what each needs, reads and makes. This table is the graph, and is said once.
+
+The Snakefile makes its rules from it, a run knows from it what is still to do, and whoever needs an artefact asks
+for it by name (`artefacts.Run.find`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import ModuleType
+
+# Code that a profile names, and that is imported only where it does: setting -> name -> module.
+PLUGINS: dict[str, dict[str, str]] = {
+    "data.source": {
+        "synth": "nrsed_lib.data.synth.sources",
+        "recordings": "nrsed_lib.data.recordings",
+        "desed": "nrsed_lib.data.desed.prepare",
+    },
+    "sed.encoder": {"mn04": "nrsed_lib.sed.encoders.mn04", "beats": "nrsed_lib.sed.encoders.beats"},
+    "studies": {"studies": "nrsed_lib.studies.settings"},
+}
+
+
+def plugin(setting: str, name: str) -> ModuleType:
+    """The module that a profile's setting names, e.g. ("data.source", "synth")."""
+    return importlib.import_module(PLUGINS[setting][name])
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook of the series.
+
+    needs: ids of those before it. reads: dotted sections of the profile. files: committed inputs, as patterns from
+    the root. makes: artefacts that others ask for, by name or pattern -> how their files end. per_seed: it runs once
+    for each training seed. threads: of one execution. learns: it trains or tests networks, on a GPU where there is
+    one. over_seeds: it reads every seed of what it needs. ends: nothing of the paper waits for it. study: it is one
+    of the separation studies, which a profile may leave out.
+    """
+
+    name: str
+    needs: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    makes: Mapping[str, str] = field(default_factory=dict)
+    per_seed: bool = False
+    threads: int = 1
+    learns: bool = False
+    over_seeds: bool = False
+    ends: bool = False
+    study: bool = False
+
+
+NETWORK = ".safetensors"
+CAPTIONS = ("data/captions/*.yaml", "data/captions/answers/*.json")
+
+SERIES: dict[str, Notebook] = {
+    "01": Notebook(
+        "01_data_preparation",
+        reads=("data",),
+        files=("data/recordings.csv", "data/soundscapes.yaml", "data/scenarios/*.yaml"),
+        makes=dict.fromkeys(("strong", "weak", "unlabelled", "validation", "test", "test_*", "sources-*"), ".npy"),
+    ),
+    "02": Notebook(
+        "02_llm_noise_selection",
+        needs=("01",),
+        reads=("llm",),
+        files=("data/answers/*.json", "data/vocabulary/*.csv"),
+        makes={"selection": ".json"},
+        ends=True,
+    ),
+    "03": Notebook(
+        "03_sed_training",
+        needs=("01",),
+        reads=(
+            "sed.encoder",
+            "sed.bfloat16",
+            "sed.mel",
+            "sed.crnn",
+            "sed.batch",
+            "sed.train",
+            "sed.ema",
+            "sed.consistency",
+            "sed.median_frames",
+        ),
+        makes={"theta": NETWORK},
+        per_seed=True,
+        learns=True,
+    ),
+    "04": Notebook(
+        "04_curriculum_finetuning",
+        needs=("01", "02", "03"),
+        reads=("sed.finetune",),
+        makes={"random": NETWORK, "no_curriculum": NETWORK, "full": NETWORK},
+        per_seed=True,
+        learns=True,
+    ),
+    "05": Notebook(
+        "05_lass_model",
+        needs=("01",),
+        reads=("lass", "evaluate.nb_separation_mixtures"),
+        makes={"separator": NETWORK},
+        learns=True,
+    ),
+    "06": Notebook(
+        "06_lass_testing",
+        needs=("01", "03", "04", "05"),
+        makes={"scores_*": NETWORK, "queries_*": NETWORK, "costs": ".csv"},
+        per_seed=True,
+        threads=2,
+        learns=True,
+    ),
+    "07": Notebook(
+        "07_ablations",
+        needs=("06",),
+        reads=("seeds", "evaluate.nb_bootstrap"),
+        files=("data/paper/table1.csv",),
+        threads=2,
+        over_seeds=True,
+        ends=True,
+    ),
+    "08": Notebook(
+        "08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True, ends=True
+    ),
+    "09": Notebook(
+        "09_dcase_task9",
+        needs=("01",),
+        reads=("lass", "studies.seeds", "studies.task9"),
+        files=CAPTIONS,
+        makes={"AudioSep*": NETWORK},
+        learns=True,
+        ends=True,
+        study=True,
+    ),
+    "10": Notebook(
+        "10_caption_augmentation",
+        needs=("01",),
+        reads=("lass", "studies.seeds", "studies.nb_mixtures", "studies.captions"),
+        files=CAPTIONS,
+        makes={"augmented": NETWORK},
+        learns=True,
+        ends=True,
+        study=True,
+    ),
+    "11": Notebook(
+        "11_opensep",
+        needs=("01",),
+        reads=(
+            "lass",
+            "llm.mode",
+            "sed.encoder",
+            "sed.bfloat16",
+            "sed.mel",
+            "studies.seeds",
+            "studies.nb_mixtures",
+            "studies.opensep",
+        ),
+        files=(*CAPTIONS, "data/paper/opensep.csv"),
+        makes={"captioner": NETWORK},
+        learns=True,
+        ends=True,
+        study=True,
+    ),
+    "12": Notebook(
+        "12_back_to_the_paper",
+        needs=("06", "10", "11"),
+        reads=("seeds", "evaluate.nb_bootstrap", "lass"),
+        files=(*CAPTIONS, "data/paper/table1.csv"),
+        learns=True,
+        over_seeds=True,
+        ends=True,
+        study=True,
+    ),
+}
+STUDIES = tuple(id_ for id_, notebook in SERIES.items() if notebook.study)
+
+
+def maker(artefact: str) -> tuple[str, str]:
+    """Id of the notebook that makes an artefact, and how its file ends. Raises KeyError for a name that none makes."""
+    for id_, notebook in SERIES.items():
+        for pattern, suffix in notebook.makes.items():
+            if fnmatchcase(artefact, pattern):
+                return id_, suffix
+    raise KeyError(f"no notebook makes {artefact!r}")

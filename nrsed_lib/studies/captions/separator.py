@@ -1,0 +1,52 @@
+"""The separator of the pipeline, trained once more with everything there is to say of a class (notebook 10),
+for the systems that notebook 12 adds.
+
+Network, loss, mixtures and budget are those of stage 05, to the drawn sample; only the texts differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import torch
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.lass.separator import Separator
+from nrsed_lib.lass.training import learn
+from nrsed_lib.store import write_table, write_tensors
+from nrsed_lib.studies.texts.captions import Caption, captions_of
+from nrsed_lib.training import device
+
+
+def every_wording(captions: Mapping[str, Caption]) -> dict[str, list[str]]:
+    """Class -> the texts that ask for it: its name, its caption, what is known of its sound, and every added caption.
+
+    The first three are listed as often as there are added captions, so that each kind of text is drawn as often:
+    the pipeline asks by one text, which one draw in thirty would not teach.
+    """
+    wordings = {}
+    for label, caption in captions.items():
+        added = [text for texts in caption.augmented.values() for text in texts]
+        wordings[label] = len(added) * [query_text(label), caption.original, caption.knowledge] + added
+    return wordings
+
+
+def train_augmented(run: Run) -> pd.DataFrame:
+    """Leave `augmented.safetensors` (for `separator.load_separator`) and its history in the stage's folder.
+
+    Returns the history: one row a step, as `lass.training.train_separator`. The schedule is `lass.train`, as in
+    stage 05. Killed, it resumes; done, it only reads.
+    """
+    path, done = run.folder / "augmented.safetensors", run.folder / "augmented-history.csv"
+    if not path.exists():
+        settings = run.profile.lass
+        sources = load_sources(run, "train").to(device())
+        torch.manual_seed(settings.train.seed)
+        separator = Separator(settings).to(device()).train()
+        wordings = every_wording(captions_of(sources.by_label))
+        write_table(done, learn(separator, sources, settings.train, run, wordings))
+        write_tensors(path, separator.state_dict(), lass=settings.model_dump())
+    return pd.read_csv(done)

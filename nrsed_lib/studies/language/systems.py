@@ -1,0 +1,111 @@
+"""Back to the paper: three systems more, whose queries or whose separator come from the separation studies.
+
+#8 asks for what OpenSep's chain hears: a caption of the clip, its sources, those of them that are target
+classes. #9 asks as #7 does, of a separator that was trained with captions beside names. #10 asks the
+same separator in descriptions of the sounds. All else is as in #7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.prepare import load_condition, load_split
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.evaluate.claims import Claim
+from nrsed_lib.evaluate.measure import Tensors, tested
+from nrsed_lib.lass.separator import load_separator
+from nrsed_lib.sed.detector import load_detector
+from nrsed_lib.store import read_tensors, write_tensors
+from nrsed_lib.studies.opensep.chain import queries_of
+from nrsed_lib.studies.texts.captions import captions_of
+from nrsed_lib.systems import System, score_mixtures
+from nrsed_lib.training import device
+
+PARSED = "parsed"  # who writes the queries of #8
+
+
+@dataclass(frozen=True)
+class Language:
+    """A system, the separator that it asks, and in which words."""
+
+    system: System
+    separator: Literal["separator", "augmented"] = "augmented"
+    wording: Literal["name", "description"] = "name"
+
+
+MORE = {
+    "8": Language(System("queries parsed from a caption", PARSED), separator="separator"),
+    "9": Language(System("separator trained with added captions", "full")),
+    "10": Language(System("#9 asked in descriptions", "full"), wording="description"),
+}
+
+SOURCE = "beyond the paper"
+CLAIMS = (
+    Claim("parsed queries beat the fine-tuned model's", SOURCE, ("8",), ("7",), "noise"),
+    Claim("parsed queries find more than the fine-tuned model's", SOURCE, ("8",), ("7",), "noise", "recall"),
+    Claim("parsed queries beat no separation", SOURCE, ("8",), ("1",), "noise"),
+    Claim("a separator that knows captions is better asked by name", SOURCE, ("9",), ("7",), "noise"),
+    Claim("the same on clean audio", SOURCE, ("9",), ("7",), "clean"),
+    Claim("descriptions ask better than names", SOURCE, ("10",), ("9",), "noise"),
+    Claim("descriptions ask better than the paper's route", SOURCE, ("10",), ("7",), "noise"),
+    Claim("captions and descriptions reach true queries", SOURCE, ("10",), ("2",), "noise"),
+)
+
+
+def test_languages(run: Run) -> None:
+    """Test MORE in every condition with every seed's detectors; a condition that is done is kept.
+
+    Leaves `scores_<condition>-seed<seed>.safetensors` (float16 frame scores by system) and `queries_…` in
+    the stage's folder.
+    """
+    clips, captions = load_split(run, "test"), captions_of(run.profile.data.classes)
+    names = [query_text(label) for label in clips.classes]
+    texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
+    separators = {
+        name: load_separator(run.find(name), run.profile)
+        for name in sorted({language.separator for language in MORE.values()})
+    }
+    asking: dict[str, Callable[[Tensor], Tensor]] = {PARSED: lambda waveforms: queries_of(run, waveforms).float()}
+    for seed in run.profile.seeds:
+        detectors = {
+            model: load_detector(run.find(model, seed), run.profile).to(device()) for model in ("theta", "full")
+        }
+        for condition in run.profile.data.conditions:
+            path = run.folder / f"scores_{condition}-seed{seed}.safetensors"
+            if path.exists():
+                continue
+            mixtures = load_condition(run, condition)
+            scores: Tensors = {}
+            queries: Tensors = {}
+            for name, language in MORE.items():
+                asks = {w: ask for w, ask in asking.items() if w == language.system.queries}
+                found, asked, _ = score_mixtures(
+                    mixtures,
+                    clips.weak(),
+                    detectors,
+                    separators[language.separator],
+                    texts[language.wording],
+                    run.profile.evaluate.batch,
+                    run.profile.sed.median_frames,
+                    systems={name: language.system},
+                    asking=asks,
+                )
+                scores |= found
+                queries |= asked
+            about = {"condition": condition, "seed": seed, "nb_clips": len(clips.names)}
+            write_tensors(run.folder / f"queries_{condition}-seed{seed}.safetensors", queries, **about)
+            write_tensors(path, {name: frames.half() for name, frames in scores.items()}, **about)
+
+
+def all_tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
+    """What notebook 06 and, in this run's own folder, `test_languages` left: as `evaluate.measure.tested`."""
+    scores, queries = tested(run, condition, seed)
+    more_scores, more_queries = (
+        read_tensors(run.folder / f"{name}_{condition}-seed{seed}.safetensors")[0] for name in ("scores", "queries")
+    )
+    return scores | more_scores, queries | more_queries

@@ -1,0 +1,143 @@
+"""How well the sources of a mixture are found by captioning it and parsing the caption (Table 7 of the source).
+
+The source takes as many of the parsed texts as there are sounds, those most similar to the sounds' labels by CLAP, and
+says no more of how accuracy is computed. Here a text stands for the classes that it names, and accuracy is the share
+of the true sounds that some parsed text names. That rewards long captions: what is parsed too much is told beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.lass.mixtures import Mixer
+from nrsed_lib.paths import DATA
+from nrsed_lib.store import write_table
+from nrsed_lib.studies.opensep.captioner import Captioner
+from nrsed_lib.studies.opensep.captioner_training import LEVEL_DB
+from nrsed_lib.studies.opensep.chain import Reading, reader_of
+from nrsed_lib.studies.settings import studies_of
+
+NB_SOURCES = (2, 3, 4)
+CLASSES = ("learned", "any")  # of which the mixtures are: classes the captioner has a phrase for, or any
+
+
+def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFrame:
+    """One row a held-out mixture as long as the pipeline's clips; kept as `parsing.csv` in the stage's folder.
+
+    `studies.nb_mixtures` of each: 2, 3 or 4 sources, classes learned or, where some are not, any.
+    Columns: classes, nb_sources, sources, caption, parsed (texts, joined by "|"), nb_parsed, nb_named (classes),
+    nb_right (sources that are named), nb_by_chance (sources that the caption of the next mixture names).
+    """
+    path = run.folder / "parsing.csv"
+    if path.exists():
+        return pd.read_csv(path)
+    reader = reader_of(run, captioner)
+    mixer = Mixer(load_sources(run, "test"), run.profile.data.nb_samples)
+    learned = set(load_sources(run, "train").labels)
+    among = {"learned": torch.tensor([label in learned for label in mixer.labels]), "any": None}
+    parts = []
+    for classes in CLASSES if set(mixer.labels) - learned else CLASSES[:1]:
+        for nb_sources in tqdm(NB_SOURCES, desc=f"mixtures to read, {classes} classes", mininterval=1.0):
+            generator = torch.Generator().manual_seed(run.profile.data.seed)
+            readings, truth = [], []
+            for waveforms, drawn in draw_batches(
+                mixer, studies_of(run.profile).nb_mixtures, nb_sources, generator, among[classes]
+            ):
+                readings += reader.read(waveforms)
+                truth += [{mixer.labels[i] for i in row} for row in drawn.tolist()]
+            table = compare(readings, truth)
+            table.insert(0, "classes", classes)
+            parts.append(table)
+    table = pd.concat(parts, ignore_index=True)
+    write_table(path, table)
+    return table
+
+
+def draw_batches(
+    mixer: Mixer, nb: int, nb_sources: int, generator: torch.Generator, among: Tensor | None, batch: int = 20
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`nb` mixtures: (B, nb_samples), and the classes in each (B, nb_sources)."""
+    for start in range(0, nb, batch):
+        drawn = mixer.draw_apart(min(batch, nb - start), nb_sources, LEVEL_DB, generator, among)
+        yield drawn.sounds.sum(1), drawn.classes
+
+
+def compare(readings: Sequence[Reading], truth: Sequence[set[str]]) -> pd.DataFrame:
+    """One row a mixture; see `measure_parsing`."""
+    others = [*readings[1:], *readings[:1]]
+    rows = [
+        {
+            "nb_sources": len(true),
+            "sources": "|".join(sorted(true)),
+            "caption": reading.caption,
+            "parsed": "|".join(source.text for source in reading.sources),
+            "nb_parsed": len(reading.sources),
+            "nb_named": len(reading.classes),
+            "nb_right": len(reading.classes & true),
+            "nb_by_chance": len(other.classes & true),
+        }
+        for reading, other, true in zip(readings, others, truth, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def parsing_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a kind of mixture, all but the counts in percent.
+
+    accuracy: sources named; by_chance: named in another mixture's caption; precision: classes named that are
+    there; under, equal, over: mixtures of which fewer, as many, or more sources are parsed than there are; exact:
+    mixtures of which exactly the sources are named. parsed: sources a mixture.
+    """
+    rows = []
+    for (classes, nb_sources), group in table.groupby(["classes", "nb_sources"], sort=False):
+        right, named = group.nb_right, group.nb_named
+        rows.append(
+            {
+                "classes": classes,
+                "nb_sources": nb_sources,
+                "accuracy": 100 * right.sum() / group.nb_sources.sum(),
+                "by_chance": 100 * group.nb_by_chance.sum() / group.nb_sources.sum(),
+                "precision": 100 * right.sum() / max(1, named.sum()),
+                "under": 100 * (group.nb_parsed < nb_sources).mean(),
+                "equal": 100 * (group.nb_parsed == nb_sources).mean(),
+                "over": 100 * (group.nb_parsed > nb_sources).mean(),
+                "exact": 100 * ((right == nb_sources) & (named == nb_sources)).mean(),
+                "parsed": group.nb_parsed.mean(),
+                "nb_mixtures": len(group),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def parsing_table(run: Run, summary: pd.DataFrame, captioner: str) -> pd.DataFrame:
+    """Table 7: a row a captioner, a column a number of sources, accuracy in percent; ours first, then the published.
+
+    Written to `opensep_parsing.csv` among the tables, where ours have the columns of `parsing_summary` too.
+    """
+    ours = summary.assign(captioner=captioner, where=run.profile.name)
+    printed = pd.read_csv(DATA / "paper" / "opensep.csv", dtype={"row": str})
+    printed = printed[printed.table == 7]
+    theirs = pd.DataFrame(
+        {
+            "captioner": printed.row,
+            "where": "VGGSound",
+            "nb_sources": printed.column.str.split().str[0].astype(int),
+            "accuracy": printed.value,
+        }
+    )
+    long = pd.concat([ours, theirs], ignore_index=True)
+    first = ["captioner", "where", "classes", "nb_sources"]
+    write_table(run.tables / "opensep_parsing.csv", long[[*first, *(c for c in long.columns if c not in first)]])
+    long["captioner"] = [
+        row.captioner if row.where == "VGGSound" else f"{row.captioner}, {row.classes} classes"
+        for row in long.itertuples()
+    ]
+    wide = long.pivot_table(index=["where", "captioner"], columns="nb_sources", values="accuracy", sort=False)
+    return wide.rename(columns=lambda n: f"{n} sources")

@@ -1,0 +1,102 @@
+"""A validation list of the profile's own: held-out sounds in the official format, and mixed in the official way.
+
+Its clips are test sounds, no recording (or draw) of which was heard in training, each in a clip as long as the
+pipeline's, at a place of its own and silence around it. Three mixtures ask for each clip, in three phrasings that
+no training saw, each in another clip of another class and source, at a whole SNR.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.clips import Sources
+from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.store import atomic, write_json, write_table
+from nrsed_lib.studies.settings import studies_of
+from nrsed_lib.studies.task9.validation_list import ABOUT, AUDIO, COLUMNS, LIST, NB_CAPTIONS
+from nrsed_lib.studies.texts.captions import Caption
+
+LEAST = 8  # clips, so that the shortest list finds its noises
+
+
+def kinds_of(sources: Sources) -> list[str]:
+    """Of each sound: its class, or the target that its class is a kind of. Sounds of one kind are never mixed."""
+    return [role.partition("/")[2] or label for label, role in zip(sources.labels, sources.roles, strict=True)]
+
+
+def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
+    """The folder of the list, its JSON and its clips, in the stage's folder; the list is kept in the tables too.
+
+    Made once. Raises ValueError when there are too few classes for a clip and three noises.
+    """
+    folder, settings = run.folder, studies_of(run.profile)
+    assert settings is not None
+    if (folder / LIST).exists():
+        return folder
+    random = np.random.default_rng(run.profile.data.seed)
+    sources = load_sources(run, "test")
+    nb_clips = max(-(-settings.task9.nb_validation // NB_CAPTIONS), LEAST)
+    chosen = every_class_in_turn(sources, nb_clips, random)
+    names = {row: re.sub(r"[^A-Za-z0-9]+", "-", f"{sources.labels[row]}-{row}") for row in chosen}
+    (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+    for row in chosen:
+        write_clip(folder / AUDIO / f"{names[row]}.wav", sources, row, run.profile.data.nb_samples, random)
+    kinds = kinds_of(sources)
+    about = [
+        {"Index": names[row], "Tags": tags, "Captions": list(captions[sources.labels[row]].held_out)}
+        for row in chosen
+        for tags in [sorted({query_text(sources.labels[row]), query_text(kinds[row])})]
+    ]
+    write_json(folder / ABOUT, about)
+    table = pairs(sources, chosen, settings.task9.validation_snr_db, captions, random)
+    table = table.replace({"source": names, "noise": names}).iloc[: settings.task9.nb_validation]
+    write_table(run.tables / "task9_validation.csv", table)
+    write_table(folder / LIST, table)  # last: when it is there, all are
+    return folder
+
+
+def every_class_in_turn(sources: Sources, number: int, random: np.random.Generator) -> list[int]:
+    """Rows of `number` sounds (or of all there are): one of every class, then a second one, and so on."""
+    order = random.permutation(len(sources))
+    turn = pd.Series(np.array(sources.labels)[order]).groupby(np.array(sources.labels)[order]).cumcount()
+    return [int(row) for row in order[np.argsort(turn.to_numpy(), kind="stable")][:number]]
+
+
+def pairs(
+    sources: Sources,
+    chosen: list[int],
+    snr_db: tuple[float, float],
+    captions: Mapping[str, Caption],
+    random: np.random.Generator,
+) -> pd.DataFrame:
+    """NB_CAPTIONS rows a chosen sound, with COLUMNS; source and noise are rows of `sources`."""
+    kinds, recordings = kinds_of(sources), sources.recordings
+    rows = []
+    for row in chosen:
+        others = [r for r in chosen if kinds[r] != kinds[row] and recordings[r] != recordings[row]]
+        if len(others) < NB_CAPTIONS:
+            raise ValueError(
+                f"{len(others)} clips are of another kind than {sources.labels[row]}: {NB_CAPTIONS} needed"
+            )
+        noises = random.choice(others, NB_CAPTIONS, replace=False)
+        snrs = random.integers(round(snr_db[0]), round(snr_db[1]), NB_CAPTIONS, endpoint=True)
+        rows += list(zip([row] * NB_CAPTIONS, noises, snrs, captions[sources.labels[row]].held_out, strict=True))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write_clip(path: Path, sources: Sources, row: int, nb_samples: int, random: np.random.Generator) -> None:
+    """A sound as a 16-bit WAV file of `nb_samples`, placed at random, or cut."""
+    length = min(int(sources.lengths[row]), nb_samples)
+    start = int(random.integers(0, nb_samples - length, endpoint=True))
+    audio = np.zeros(nb_samples, np.int16)
+    audio[start : start + length] = sources.audio[row, :length].numpy()
+    with atomic(path) as temporary:
+        soundfile.write(temporary, audio, sources.sample_rate, subtype="PCM_16")

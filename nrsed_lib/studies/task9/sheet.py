@@ -1,0 +1,55 @@
+"""The listening sheet as widgets: one example at a time, two scales, and nothing that tells which system it is."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from nrsed_lib.studies.task9.listening import RATINGS, SCALE, rate, read_sheet
+
+Play = Callable[[str, str | None], bytes]  # (mixture's name, system or None for the mixture itself) → a sound file
+
+
+def listening_sheet(path: Path, play: Play) -> widgets.VBox:
+    """Players and scales for the sheet at `path`, which is written after every rating; begins where it was left.
+
+    Sounds are read when their example is shown, so that a saved notebook holds none.
+    """
+    begin = widgets.Button(description="first example without a rating", layout={"width": "auto"})
+    done = widgets.Label()
+    place = widgets.VBox()
+
+    def show(_: object = None) -> None:
+        sheet = read_sheet(path)
+        left = sheet[sheet[RATINGS].isna().any(axis=1)].sort_values("example")
+        done.value = f"{len(sheet) - len(left)} of {len(sheet)} rated in {path.name}"
+        begin.description = "next example"
+        place.children = _example(path, left.iloc[0], play, done) if len(left) else []
+
+    begin.on_click(show)
+    return widgets.VBox([begin, done, place])
+
+
+def _example(path: Path, row, play: Play, done: widgets.Label) -> list[widgets.Widget]:
+    shown: list[widgets.Widget] = [
+        widgets.HTML(f"<b>Example {row.example}</b>, asked for: “{html.escape(row['query'])}”"),
+        widgets.Label("the mixture"),
+        widgets.Audio(value=play(row.file_name, None), format="ogg", autoplay=False, loop=False),
+        widgets.Label("what was given back"),
+        widgets.Audio(value=play(row.file_name, row.system), format="ogg", autoplay=False, loop=False),
+    ]
+    for k, name in enumerate(RATINGS):
+        options = [(f"{value} {SCALE[value][0]}", value) for value in SCALE]
+        help_ = [SCALE[value][1 + k] for value in SCALE]
+        scale = widgets.ToggleButtons(options=options, value=None, description=name, tooltips=help_)
+
+        def put(change: dict, name: str = name) -> None:
+            rate(path, int(row.example), **{name: change["new"]})
+            done.value = f"example {row.example}: {name} {change['new']}"
+
+        scale.observe(put, "value")
+        shown.append(scale)
+    return shown

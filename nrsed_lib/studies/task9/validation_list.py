@@ -1,0 +1,154 @@
+"""The synthetic validation list of DCASE 2024 task 9: which clip is asked for, in which other one, at which SNR.
+
+`lass_synthetic_validation.csv` has a row a mixture (source, noise, snr, caption), `lass_validation.json` the tags
+and captions of every clip, and `lass_validation/<id>.wav` the clips. A profile's own list has the same three
+(`task9_own.py`), so that one reader, one check and one way of mixing serve both.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import torch
+from torch import Tensor
+
+from nrsed_lib.errors import DataError
+
+LIST, ABOUT, AUDIO = "lass_synthetic_validation.csv", "lass_validation.json", "lass_validation"
+COLUMNS = ["source", "noise", "snr", "caption"]
+SNR_RANGE = (-15, 15)  # dB, whole numbers
+NB_CAPTIONS = 3  # a clip
+GAP = 0.9  # the peak of what would clip
+RECORD = "Zenodo record 10886481: `nrsed data fetch task9-validation`"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What the JSON says of a clip. tags: its classes, in FSD50K's words."""
+
+    tags: frozenset[str]
+    captions: tuple[str, ...]
+
+
+def read_list(path: Path) -> pd.DataFrame:
+    """The rows of a list, with COLUMNS; the official header has a space before every name but the first.
+
+    Raises DataError naming the file, the line and what is wrong with it.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is missing: {RECORD}")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    table.columns = [str(name).strip() for name in table.columns]
+    if list(table.columns) != COLUMNS:
+        raise DataError(f"{path} has the columns {list(table.columns)}, not {COLUMNS}; get it anew: {RECORD}")
+    whole = table.snr.str.fullmatch(r"[+-]?\d+")
+    for bad, what in ((~whole, "snr is not a whole number"), ((table == "").any(axis=1), "a field is empty")):
+        if bad.any():
+            row = int(bad.idxmax())
+            raise DataError(f"{path}, line {row + 2}: {what}: {table.loc[row].to_dict()}; get it anew: {RECORD}")
+    return table.assign(snr=table.snr.astype(int))
+
+
+def read_about(path: Path) -> dict[str, Clip]:
+    """Clip id → its tags and captions. Raises DataError naming the file and the entry that is not as published."""
+    if not path.is_file():
+        raise DataError(f"{path} is missing: {RECORD}")
+    try:
+        entries = json.loads(path.read_text())
+        return {e["Index"]: Clip(frozenset(e["Tags"]), tuple(map(str, e["Captions"]))) for e in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is not a list of {{Index, Tags, Captions}}: {error!r}; get it anew: {RECORD}"
+        ) from error
+
+
+def check_list(table: pd.DataFrame, about: dict[str, Clip]) -> pd.DataFrame:
+    """What the rules promise of a list, and what is found: columns `what`, `expected`, `found`.
+
+    Nothing is dropped for a promise that is not kept.
+    """
+    known = table[table.source.isin(about) & table.noise.isin(about)]
+    pairs = [(about[s], about[n], c) for s, n, c in zip(known.source, known.noise, known.caption, strict=True)]
+    low, high = SNR_RANGE
+    rows = [
+        ("mixtures", None, len(table)),
+        ("clips asked for", None, table.source.nunique()),
+        ("clips used as noise", None, table.noise.nunique()),
+        ("captions a clip", NB_CAPTIONS, "/".join(map(str, sorted({len(clip.captions) for clip in about.values()})))),
+        ("lowest SNR / dB", low, table.snr.min()),
+        ("highest SNR / dB", high, table.snr.max()),
+        ("mean SNR / dB", None, round(float(table.snr.mean()), 2)),
+        ("rows of clips that the JSON does not have", 0, len(table) - len(known)),
+        ("rows with a clip in itself", 0, int((table.source == table.noise).sum())),
+        ("rows that share a tag", 0, sum(bool(a.tags & b.tags) for a, b, _ in pairs)),
+        ("rows with a caption of another clip", 0, sum(text not in a.captions for a, _, text in pairs)),
+        ("rows with a caption without a letter", 0, int((~table.caption.str.contains("[A-Za-z]")).sum())),
+        ("rows that are there twice", 0, int(table.duplicated().sum())),
+        ("rows of one clip with one caption twice", 0, int(table.duplicated(["source", "caption"]).sum())),
+    ]
+    return pd.DataFrame(rows, columns=["what", "expected", "found"]).astype(object)
+
+
+def mix(targets: Tensor, noises: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
+    """Mixtures and targets as the challenge makes them: (B, nb_samples) each, and (B,) dB.
+
+    The noise is scaled so that the mean power over the whole clip (silence and all) is `snr_db` below the
+    target's; a mixture that would clip is brought to a peak of 0.9, and its target with it. A silent noise stays
+    silent.
+    """
+    wanted = targets.square().mean(-1) * 10 ** (-snr_db.to(targets) / 10)  # (B,), power of the noise
+    power = noises.square().mean(-1)
+    gain = torch.where(power > 0, wanted / power, 0).sqrt()
+    mixtures = targets + gain[:, None] * noises
+    peak = mixtures.abs().amax(-1, keepdim=True)
+    scale = torch.where(peak > 1, GAP / peak, 1)
+    return scale * mixtures, scale * targets
+
+
+def mixed(
+    table: pd.DataFrame, folder: Path, sample_rate: int, batch: int
+) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Rows of the list `batch` at a time: their numbers, mixtures and targets, (B, nb_samples) float32 each.
+
+    folder: of the clips. Raises DataError naming clips that are missing, silent, not at `sample_rate`, not mono,
+    or not as long as the others: a score over the rest would be of another list.
+    """
+    names = [*table.source, *table.noise]
+    if missing := sorted({name for name in names if not (folder / f"{name}.wav").is_file()}):
+        raise DataError(
+            f"{len(missing)} of {len(set(names))} clips of the list are not in {folder}, e.g. {missing[0]}.wav: "
+            f"{RECORD}"
+        )
+    for start in range(0, len(table), batch):
+        rows = table.iloc[start : start + batch]
+        targets, noises = (read_clips(folder, list(rows[role]), sample_rate) for role in ("source", "noise"))
+        yield [*range(start, start + len(rows))], *mix(targets, noises, torch.tensor(rows.snr.to_numpy()))
+
+
+def read_clips(folder: Path, names: list[str], sample_rate: int) -> Tensor:
+    """(len(names), nb_samples) float32. Raises DataError naming the first clip that is not like the others."""
+    clips: list[np.ndarray] = []
+    for name in names:
+        path = folder / f"{name}.wav"
+        try:
+            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise DataError(f"{path} cannot be read ({error}); get it anew: {RECORD}") from error
+        problem = {
+            f"is at {rate} Hz, not {sample_rate}": rate != sample_rate,
+            f"has {audio.shape[1]} channels, not one": audio.shape[1] != 1,
+            "is silent": not np.any(audio),
+            f"has {len(audio)} samples where others have {len(clips[0]) if clips else 0}": bool(clips)
+            and len(audio) != len(clips[0]),
+        }
+        for what, so in problem.items():
+            if so:
+                raise DataError(f"{path} {what}; get it anew: {RECORD}")
+        clips.append(audio[:, 0])
+    return torch.from_numpy(np.stack(clips))

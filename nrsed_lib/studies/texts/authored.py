@@ -1,0 +1,75 @@
+"""Texts written for this project, recorded as answers: `python -m nrsed_lib.studies.texts.authored`.
+
+What was written by hand (data/captions/*.yaml) is put in the form in which a model's answers would be recorded, one
+record for each class and task; each says its author, and none names a model, for none was asked.
+"""
+
+from __future__ import annotations
+
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.studies.texts.answers import RECORDED, TextAnswer, write_texts
+from nrsed_lib.studies.texts.captions import SHOTS, questions
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, augmentations
+from nrsed_lib.studies.texts.sounds import NB_TEXTS, all_sounds, read, written
+
+ABOUT = (
+    "Texts written for this project ({author}), not replies of a language model: none was asked. Composed from "
+    "data/captions/*.yaml by `python -m nrsed_lib.studies.texts.authored`; `prompt` is the hash of the prompt answered."
+)
+
+
+def texts_written(task: str) -> dict[str, tuple[str, ...]]:
+    """class -> what was written for a task. Raises AnswerError naming class and file when something is missing."""
+    texts: dict[str, tuple[str, ...]]
+    if task == KNOWLEDGE:
+        sentences = read("knowledge.yaml")["sounds"]
+        missing = [name for name in all_sounds() if name not in sentences]
+        texts = {name: (sentence.strip(),) for name, sentence in sentences.items()}
+        where = "knowledge.yaml"
+    else:
+        prompt = task.removeprefix("augment/")
+        texts = {name: tuple(text.strip() for text in entry.get(prompt, ())) for name, entry in written().items()}
+        missing = [name for name, given in texts.items() if len(given) != NB_TEXTS]
+        where = "sounds*.yaml"
+    if missing:
+        raise AnswerError(f"data/captions/{where}: {task} of {', '.join(missing)} is missing or not complete; write it")
+    return texts
+
+
+def answer_all() -> list[TextAnswer]:
+    """A record for every class and task; the rules are checked when they are read, profile by profile."""
+    knowledge, sounds = read("knowledge.yaml"), all_sounds()
+    answers = []
+    for task, shots in [*((f"augment/{name}", 0) for name in augmentations()), (KNOWLEDGE, SHOTS)]:
+        texts = texts_written(task)
+        answers += [
+            TextAnswer(
+                task=task,
+                input=question.text,
+                sound=question.sound,
+                shots=shots,
+                texts=texts[str(question.sound)],
+                author=knowledge["author"],
+                model=None,
+                words=question.task.words,
+                prompt=question.prompt,
+                date=str(knowledge["date"]),
+            )
+            for question in questions(task, sounds, shots)
+        ]
+    return answers
+
+
+def about() -> str:
+    """What the file of these answers says of itself."""
+    return ABOUT.format(author=read("knowledge.yaml")["author"])
+
+
+def main() -> None:
+    answers, path = answer_all(), RECORDED / "project.json"
+    write_texts(path, answers, about())
+    print(f"{path}: {len(answers)} answers")
+
+
+if __name__ == "__main__":
+    main()

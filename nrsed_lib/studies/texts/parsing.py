@@ -1,0 +1,145 @@
+"""From a caption to the sources it mentions: by a language model's recorded or live answers, or by plain rules.
+
+OpenSep (arXiv 2409.19270, section 3.1) asks an LLM with five examples. `LlmParser` does so, and replays what was
+recorded; `RuleParser` is no LLM but a handful of rules of English, and is what `parse` falls back to for captions that
+nobody recorded an answer for. Each parser says which it is in `name`, to be shown beside its results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from nrsed_lib.artefacts import Run
+from nrsed_lib.profile import Llm
+from nrsed_lib.studies.texts import rules
+from nrsed_lib.studies.texts.answers import TextAnswer, live_texts, read_texts, recorded_files
+from nrsed_lib.studies.texts.questions import PARSE, Question, task_of
+
+SHOTS = 5
+
+# What stands between two sources, and what is said of a source besides what it is.
+BETWEEN = re.compile(
+    r"\s*(?:[,;.]|\b(?:(?:and|which is|is|are) (?:then |later )?(?:followed|accompanied|joined) by|(?:followed|"
+    r"accompanied|joined) by|while|whilst|as|and then|and|then|before|after|with|over|amid|along with|plus)\b)\s*",
+    re.IGNORECASE,
+)
+ASIDE = re.compile(
+    r"\b(?:(?:somewhere )?in the (?:background|foreground|distance)|(?:far|close) by|nearby|at the same time|meanwhile|"
+    r"afterwards|again|also|later|at first|in turn)\b",
+    re.IGNORECASE,
+)
+OPENING = re.compile(
+    r"^(?:there (?:is|are)|we hear|one (?:can )?hears?|you (?:can )?hear|(?:an? )?(?:audio )?recording of|"
+    r"(?:the )?(?:sounds?|noises?) of)\s+",
+    re.IGNORECASE,
+)
+
+
+class Named(Protocol):
+    """Something with words: a `Sound` or a `Caption`."""
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
+
+class Parser(Protocol):
+    """caption -> its sources, each a short text, none twice. name: who or what parses."""
+
+    name: str
+
+    def __call__(self, caption: str) -> list[str]: ...
+
+
+class RuleParser:
+    """Splits a caption at commas and at "and", "while", "followed by" …; no LLM, and no understanding.
+
+    sounds (any mapping of classes to something with `words`): where given, a piece that names none of them goes with
+    the piece before it ("a dog growls and | snaps"), and pieces that name the same ones are one source. Without them
+    pieces are one source when they have the same content words. A caption of no piece is its own only source.
+    """
+
+    name = "rules (no LLM)"
+
+    def __init__(self, sounds: Mapping[str, Named] | None = None):
+        self.words = {name: sound.words for name, sound in (sounds or {}).items()}
+
+    def __call__(self, caption: str) -> list[str]:
+        bare = ASIDE.sub("", caption)
+        pieces = [OPENING.sub("", piece.strip()) for piece in BETWEEN.split(bare)]
+        pieces = [piece for piece in pieces if rules.stems(piece)]
+        if self.words:
+            pieces = self._joined(pieces)
+        sources: dict[frozenset[str], str] = {}
+        for piece in pieces:
+            sources.setdefault(self._identity(piece), f"{piece[0].upper()}{piece[1:]}.")
+        return list(sources.values()) or [caption.strip()]
+
+    def _identity(self, piece: str) -> frozenset[str]:
+        return frozenset(rules.named(self.words, piece) or rules.stems(piece))
+
+    def _joined(self, pieces: Sequence[str]) -> list[str]:
+        joined: list[str] = []
+        for piece in pieces:
+            if joined and (not rules.named(self.words, piece) or not rules.named(self.words, joined[-1])):
+                joined[-1] += f" and {piece}"
+            else:
+                joined.append(piece)
+        return joined
+
+
+class LlmParser:
+    """A model's answers to the parse question: recorded, or asked for now.
+
+    answers: records to replay. otherwise: parses what has no usable answer. by: replay only this author or model.
+    live: the settings of a model to be asked about captions without a record, and the file that its answers go to.
+    """
+
+    def __init__(
+        self,
+        answers: Iterable[TextAnswer],
+        otherwise: Parser,
+        shots: int = SHOTS,
+        by: str | None = None,
+        live: tuple[Llm, Path] | None = None,
+    ):
+        self.name = f"{live[0].model if live else by or 'recorded answers'}, {shots} shots; else {otherwise.name}"
+        self.otherwise, self.shots, self.live = otherwise, shots, live
+        known = (a for a in answers if a.task == PARSE and a.fault is None and by in (None, a.by))
+        self.known = {answer.key: answer.texts for answer in known}
+
+    def __call__(self, caption: str) -> list[str]:
+        """Raises LlmError when a live model cannot be asked; for an answer it cannot mend, `otherwise` takes over."""
+        question = Question(task_of(PARSE), caption, self.shots)
+        if question.key not in self.known and self.live is not None:
+            from nrsed_lib.studies.texts.asking import ask_all  # and with it the openai client
+
+            llm, path = self.live
+            self.known[question.key] = ask_all([question], llm, [path])[0].texts
+        return list(self.known.get(question.key, ())) or self.otherwise(caption)
+
+
+def parse(caption: str, parser: Parser | None = None) -> list[str]:
+    """The sources that a caption mentions, each a short text, none twice.
+
+    By default what is recorded in data/captions/answers, and for other captions `RuleParser`: rules, no LLM. For
+    many captions make the parser once, with `parser_of` or `recorded_parser`.
+    """
+    return (parser or recorded_parser())(caption)
+
+
+def recorded_parser(
+    sounds: Mapping[str, Named] | None = None, paths: Iterable[Path] | None = None, by: str | None = None
+) -> Parser:
+    """Recorded answers (of `paths`; the committed ones by default), and for other captions rules that know `sounds`."""
+    files = recorded_files() if paths is None else paths
+    return LlmParser((a for path in files for a in read_texts(path)), RuleParser(sounds), by=by)
+
+
+def parser_of(run: Run, sounds: Mapping[str, Named] | None = None) -> Parser:
+    """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, filed beside the tables."""
+    if run.profile.llm.mode == "replay":
+        return recorded_parser(sounds)
+    return LlmParser((), RuleParser(sounds), live=(run.profile.llm, live_texts(run)))

@@ -1,0 +1,93 @@
+"""The recorded captions, looked at before anything learns from them: lengths, duplicates, what the rules refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+
+from nrsed_lib.studies.texts import rules
+from nrsed_lib.studies.texts.answers import acceptance
+from nrsed_lib.studies.texts.captions import Caption, recorded, spoken
+from nrsed_lib.studies.texts.questions import Question, task_of
+from nrsed_lib.studies.texts.sounds import sounds_of
+
+OTHERS = ("its own held-out phrasings", "another sound's caption", "its caption and another's in one")
+
+
+def kinds_of_text(captions: Mapping[str, Caption]) -> dict[str, list[tuple[str, ...]]]:
+    """Kind -> the texts of each class: the original, those of each prompt, the held-out phrasings."""
+    prompts = next(iter(captions.values())).augmented
+    kinds: dict[str, list[tuple[str, ...]]] = {"original": [(caption.original,) for caption in captions.values()]}
+    kinds |= {prompt: [caption.augmented[prompt] for caption in captions.values()] for prompt in prompts}
+    return kinds | {"held-out": [caption.held_out for caption in captions.values()]}
+
+
+def text_statistics(captions: Mapping[str, Caption]) -> pd.DataFrame:
+    """A row a kind of text: nb_texts; words a text (mean, least, most); vocabulary, the number of different stems;
+    new, the share of a text's content words that its class's original caption does not have; duplicates, texts that are
+    (but for case and punctuation) there before, in this kind or one above.
+    """
+    rows, seen = [], set[str]()
+    for kind, texts in kinds_of_text(captions).items():
+        every = [text for of_class in texts for text in of_class]
+        originals = [c.original for c, of_class in zip(captions.values(), texts, strict=True) for _ in of_class]
+        stems = [rules.stems(text) for text in every]
+        new = [len(s - rules.stems(o)) / max(len(s), 1) for s, o in zip(stems, originals, strict=True)]
+        lengths = [len(text.split()) for text in every]
+        plain = {rules.normal(text) for text in every}
+        row = {"kind": kind, "nb_texts": len(every), "words": np.mean(lengths), "least": min(lengths)}
+        row |= {"most": max(lengths), "vocabulary": len(set[str]().union(*stems)), "new": np.mean(new)}
+        rows.append(row | {"duplicates": len(every) - len(plain - seen)})
+        seen |= plain
+    return pd.DataFrame(rows)
+
+
+def refusals(captions: Mapping[str, Caption], label: str, other: str, prompt: str) -> pd.DataFrame:
+    """What the rules say to five captions of `label` of which the last is spoilt, each in a way of its own.
+
+    Columns: spoilt, text, said. `other`: the sound that is confused with it, or added to it.
+    """
+    sounds = sounds_of(captions)
+    question = Question(task_of(f"augment/{prompt}"), captions[label].original, 0, label, sounds)
+    good = list(captions[label].augmented[prompt][:-1])
+    spoilt = {
+        "source lost": captions[other].original,
+        "source added": spoken([label, other], captions),
+        "too long": " ".join([captions[label].original.rstrip("."), *["again and"] * 10, "again."]),
+        "said before": good[0].upper(),
+        "the original": captions[label].original,
+        "no text": " ",
+    }
+    said = {how: question.faults([*good, text]) for how, text in spoilt.items()}
+    return pd.DataFrame([{"spoilt": how, "text": spoilt[how], "said": "; ".join(said[how])} for how in spoilt])
+
+
+def meaning_rule(captions: Mapping[str, Caption]) -> pd.DataFrame:
+    """How often the meaning rule refuses: texts that keep the meaning and were not written to pass it (the held-out
+    phrasings), and such as do not. One row a kind of text: kind, nb_texts, refused (share).
+    """
+    sounds = sounds_of(captions)
+    others = list(permutations(captions, 2))
+    texts: dict[str, Sequence[tuple[str, str]]] = {
+        OTHERS[0]: [(label, text) for label, caption in captions.items() for text in caption.held_out],
+        OTHERS[1]: [(label, captions[other].original) for label, other in others],
+        OTHERS[2]: [(label, spoken([label, other], captions)) for label, other in others],
+    }
+    rows = []
+    for kind, pairs in texts.items():
+        refused = [bool(rules.meaning_faults(text, sounds[label], sounds)) for label, text in pairs]
+        rows.append({"kind": kind, "nb_texts": len(pairs), "refused": np.mean(refused)})
+    return pd.DataFrame(rows)
+
+
+def answers_of_models() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the rules made of models' answers to the augmentation prompts: how many were accepted (see
+    `text_answers.acceptance`), and the last fault of each that was not (by, task, input, fault). No rows when no model
+    was asked.
+    """
+    asked = [answer for answer in recorded() if answer.model and answer.task.startswith("augment/")]
+    never = [(a.by, a.task, a.input, a.fault) for a in asked if a.fault is not None]
+    return acceptance(asked), pd.DataFrame(never, columns=["by", "task", "input", "fault"])

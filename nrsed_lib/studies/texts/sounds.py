@@ -1,0 +1,94 @@
+"""What this project wrote about its sounds: data/captions/*.yaml, read and put together by class.
+
+sounds*.yaml: class -> words, caption and, for each augmentation prompt, five more captions. heldout.yaml: class ->
+three phrasings by another hand, for tests only. knowledge.yaml: class -> one sentence of acoustic properties.
+prompts.yaml: what a language model is asked, and the examples it is shown.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.paths import DATA
+
+FOLDER = DATA / "captions"
+NB_TEXTS, NB_HELD_OUT = 5, 3
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A class of sound as this project wrote it down.
+
+    words: what it is called, see `rules`. also: words of other sounds it is made of, which its captions may use.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    also: tuple[str, ...]
+    caption: str
+    held_out: tuple[str, ...]
+
+
+def read(name: str) -> Any:
+    """A file of data/captions. Raises AnswerError when it is missing or no YAML."""
+    path = FOLDER / name
+    try:
+        return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, yaml.YAMLError) as error:
+        raise AnswerError(f"{path} cannot be read: {error}") from error
+
+
+def files() -> list[Path]:
+    return sorted(FOLDER.glob("sounds*.yaml"))
+
+
+@functools.cache
+def written() -> dict[str, dict[str, Any]]:
+    """class -> its entry, of all files together. Raises AnswerError for a class that two files have."""
+    entries: dict[str, dict[str, Any]] = {}
+    for path in files():
+        new = read(path.name)
+        if twice := sorted(entries.keys() & new):
+            raise AnswerError(f"{path}: {', '.join(twice)} have an entry in another file too; keep one")
+        entries |= new
+    return entries
+
+
+@functools.cache
+def _held_out() -> dict[str, list[str]]:
+    return read("heldout.yaml")
+
+
+@functools.cache
+def all_sounds() -> dict[str, Sound]:
+    """Every class that something was written about."""
+    sounds = {}
+    for name, entry in written().items():
+        held_out = tuple(_held_out().get(name, ()))
+        if len(held_out) != NB_HELD_OUT:
+            raise AnswerError(
+                f"{FOLDER / 'heldout.yaml'} has {len(held_out)} phrasings for {name!r}; write {NB_HELD_OUT}"
+            )
+        sounds[name] = Sound(
+            name, tuple(entry["words"]), tuple(entry.get("also", ())), entry["caption"].strip(), held_out
+        )
+    return sounds
+
+
+def sounds_of(classes: Iterable[str]) -> dict[str, Sound]:
+    """The classes' sounds, in this order. Raises AnswerError naming the class and the files it is missing from."""
+    known = all_sounds()
+    for name in classes:
+        if name not in known:
+            raise AnswerError(
+                f"{name!r} has no caption in {', '.join(str(path) for path in files())}; write an entry for it "
+                "(words, caption, and five texts for each augmentation prompt)"
+            )
+    return {name: known[name] for name in classes}
