@@ -53,7 +53,7 @@ def done(tmp_path_factory):
             patch.setenv(f"NRSED_{name}", str(root / value))
         patch.setenv("NRSED_MIRROR", str(root / "no mirror"))  # nothing may be downloaded
         for stage, _ in jobs(load_profile(path)):
-            run_cells(NOTEBOOKS / f"{SERIES[stage].notebook}.ipynb")
+            run_cells(NOTEBOOKS / f"{SERIES[stage].name}.ipynb")
         yield load_profile(path)
 
 

@@ -27,9 +27,9 @@ NB_CLIPS = 6  # of each part
 # `nrsed compute` that reads files in pieces of two, tells which, and after the third waits to be killed if asked to.
 JOB = """
 import sys
-from nrsed_lib import parts
-from nrsed_lib.data import shards
+from nrsed_lib.data.desed import shards
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run import parts
 real, nb = shards.take, 0
 def take(item, form):
     global nb
