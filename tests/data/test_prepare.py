@@ -9,7 +9,7 @@ import torch
 from make_manifest import MANIFEST, manifest
 
 from nrsed_lib.artefacts import open_run
-from nrsed_lib.data import prepare as stage
+from nrsed_lib.data.synth import sources as synth
 from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr, noisy
 from nrsed_lib.data.prepare import (
     CLIP_SPLITS,
@@ -72,7 +72,7 @@ def test_what_is_done_is_kept_and_what_is_missing_is_made(smoke_data, monkeypatc
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     for name in ("weak.npy", "test_noise.npy"):
         (folder / name).unlink()
-    monkeypatch.setattr(stage, "synthesised_sources", None)  # the sounds are there: calling it would fail
+    monkeypatch.setattr(synth, "synthesised_sources", None)  # the sounds are there: calling it would fail
     prepare(smoke_data)
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 

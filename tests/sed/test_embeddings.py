@@ -114,7 +114,7 @@ def test_stage_1_learns_from_kept_embeddings(
     work.mkdir(parents=True)
     (work / smoke_data.folder.name).symlink_to(smoke_data.folder)
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))  # the stage's folder is shared by other tests of this session
-    monkeypatch.setattr("nrsed_lib.sed.train.all_features", None)  # nothing is gathered in memory
+    monkeypatch.setattr("nrsed_lib.sed.training.all_features", None)  # nothing is gathered in memory
     run = Run(profile, "03", 0)
     run.folder.mkdir()
     assert len(train(run)) == profile.sed.train.steps

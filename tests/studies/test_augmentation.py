@@ -221,7 +221,7 @@ def test_the_pipelines_separator_with_every_wording(smoke_data, monkeypatch):
         monkeypatch.setattr(train.Mixer, "draw", lambda *a, d=draw, k=kept: k.append(d(*a)) or k[-1])
         learns(stage_run)
         monkeypatch.undo()
-        load_separator(stage_run.folder / "separator.safetensors", SMOKE)
+        load_separator(stage_run.folder / "augmented.safetensors", SMOKE)
     assert len(heard["05"]) == SMOKE.lass.train.steps == len(heard["10"])
     assert all(torch.equal(a.mixtures, b.mixtures) for a, b in zip(heard["05"], heard["10"], strict=True))
     again = train_augmented(open_run("10", SMOKE))  # done: draws nothing

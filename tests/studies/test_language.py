@@ -65,7 +65,7 @@ def test_who_is_not_a_detector_can_ask(monkeypatch):
 
 def test_each_of_the_three_changes_one_thing_of_the_one_before():
     seven = SYSTEMS["7"]
-    assert MORE["8"].system.queries == PARSED and MORE["8"].separator == "05"
+    assert MORE["8"].system.queries == PARSED and MORE["8"].separator == "separator"
     assert MORE["9"].system.queries == seven.queries and MORE["9"].wording == "name"
     assert MORE["10"].system.queries == seven.queries and MORE["10"].separator == MORE["9"].separator
     assert {m.system.detectors for m in MORE.values()} == {seven.detectors}

@@ -14,7 +14,7 @@ from nrsed_lib.convert.convert import convert
 from nrsed_lib.errors import WeightsError
 from nrsed_lib.profile import load_profile
 from nrsed_lib.sed.detector import Detector
-from nrsed_lib.sed.encoders import base as encoders
+from nrsed_lib.sed.encoders import beats as encoders
 from nrsed_lib.sed.encoders.base import build_encoder
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
 from nrsed_lib.store import read_tensors
