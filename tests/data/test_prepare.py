@@ -9,7 +9,6 @@ import torch
 from make_manifest import MANIFEST, manifest
 
 from nrsed_lib.artefacts import open_run
-from nrsed_lib.data.synth import sources as synth
 from nrsed_lib.data.mixing import measured_snr_db, mix_at_snr, noisy
 from nrsed_lib.data.prepare import (
     CLIP_SPLITS,
@@ -20,6 +19,7 @@ from nrsed_lib.data.prepare import (
     load_test_noise,
     prepare,
 )
+from nrsed_lib.data.synth import sources as synth
 from nrsed_lib.errors import DataError
 
 
