@@ -30,7 +30,7 @@ from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import atomic, write_table
 from nrsed_lib.systems import MODELS, SYSTEMS, score_mixtures
 from nrsed_lib.training import device, has_bfloat16
-from tools.readme import BENCH
+from tools.full_size import BENCH
 
 GOAL = 0.002  # largest difference of a P1 or P2
 CHOSEN = ["1", "2", "3", "7"]  # nothing separated; the true queries; all queries; predicted ones
