@@ -1,5 +1,6 @@
 """The README, the pages beside the results, and docs: made of the committed tables, short, and without dead ends."""
 
+import json
 import re
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.run.findings import difference, refreshed, sentences
+from nrsed_lib.run.markdown import table
 from nrsed_lib.run.pages import page, pages, write_pages
 
 README = ROOT / "README.md"
@@ -137,3 +139,19 @@ def test_pages_are_written_whole(results):
 def test_no_path_of_a_machine_is_on_a_page():
     for path in PAGES:
         assert not re.search(r"(?<![\w.])/(?:home|work|tmp|root)/", path.read_text()), path
+
+
+def test_a_table_leaves_out_empty_columns_and_escapes_bars():
+    assert table(["a", "b", "c"], [[1, "", "x|y"], ["", "", 0]]) == "| a | c |\n| --- | --- |\n| 1 | x\\|y |\n|  | 0 |"
+
+
+def test_what_a_run_took_and_was_made_of_is_told_where_it_is_known(results):
+    file = results / "open" / "run.json"
+    assert "CPU time" not in page(results / "open")
+    made = json.loads(file.read_text())
+    made["runs"][0] |= {"cpu_seconds": 600, "trees": {"nrsed_lib": "0123456789", "data": "abcdefghij"}}
+    file.write_text(json.dumps(made))
+    (line,) = [
+        one for one in page(results / "open").splitlines() if one.startswith(f"| `{made['runs'][0]['command']}` |")
+    ]
+    assert "10.0 min" in line and "<sub>nrsed_lib 0123456, data abcdefg</sub>" in line

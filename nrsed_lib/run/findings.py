@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from nrsed_lib.paths import DATA
-from nrsed_lib.run.markdown import number, table, with_interval
+from nrsed_lib.run.markdown import duration, number, table, with_interval
 from nrsed_lib.run.report import every_score
 from nrsed_lib.systems import SYSTEMS
 
@@ -109,16 +109,21 @@ def verdicts(ledger: pd.DataFrame) -> str:
 
 
 def costs(results: Path) -> str:
-    """Markdown: of each profile the command that ran most notebooks, as it was measured then."""
+    """Markdown: of each profile the command that ran most notebooks, the last such, as it was measured then."""
     rows = []
     for file in sorted(results.glob("*/run.json")):
-        run = max(json.loads(file.read_text())["runs"], key=lambda one: len(one["ran"]))
-        nb = len({name[:2] for name in run["ran"]})
-        where = f"{run['machine']['cores']} cores of {run['machine']['cpu']}"
+        run = max(reversed(json.loads(file.read_text())["runs"]), key=lambda one: len(one["ran"]))
         rows.append(
-            [f"`{run['command']}`", nb, f"{run['wall_seconds'] / 60:.0f} min", f"{run['peak_mb'] / 1024:.1f} GB", where]
+            [
+                f"`{run['command']}`",
+                len({name[:2] for name in run["ran"]}),
+                duration(run["wall_seconds"]),
+                duration(run.get("cpu_seconds")),
+                f"{run['peak_mb'] / 1024:.1f} GB",
+                f"{run['machine']['cores']} cores of {run['machine']['cpu']}",
+            ]
         )
-    return table(["measured", "notebooks", "wall clock", "peak memory", "on"], rows)
+    return table(["measured", "notebooks", "wall clock", "CPU time", "peak memory", "on"], rows)
 
 
 def who_chose(profile: str) -> str:

@@ -8,9 +8,17 @@ import pandas as pd
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A row a line; a bar within a cell would end it, so it is escaped."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    """A row a line; a column in which nothing stands is left out. A bar would end a cell, so it is escaped."""
+    columns = [(name, cells) for name, *cells in zip(header, *rows, strict=True) if any(cell != "" for cell in cells)]
+    shown = ([name, "---", *(str(cell).replace("|", "\\|") for cell in cells)] for name, cells in columns)
+    return "\n".join("| " + " | ".join(line) + " |" for line in zip(*shown, strict=True))
+
+
+def duration(seconds: float | None) -> str:
+    """ "42 s", "5.7 min"; "" for what was not measured."""
+    if seconds is None:
+        return ""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def number(value: float, form: str = ".3f") -> str:

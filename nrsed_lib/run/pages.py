@@ -13,7 +13,7 @@ import pandas as pd
 
 from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.run.findings import refreshed, verdicts
-from nrsed_lib.run.markdown import number, small, table, with_interval
+from nrsed_lib.run.markdown import duration, number, small, table, with_interval
 from nrsed_lib.run.pages_studies import studies
 from nrsed_lib.run.report import every_score
 from nrsed_lib.store import atomic
@@ -151,7 +151,8 @@ def _how(made: dict[str, Any]) -> str:
             f"`{run['command']}`",
             _commit(run),
             ", ".join(dict.fromkeys(name[:2] for name in run["ran"])),
-            _duration(run["wall_seconds"]),
+            duration(run["wall_seconds"]),
+            duration(run.get("cpu_seconds")),
             f"{run['peak_mb'] / 1024:.1f} GB",
             "{cpu}, {cores} cores, {memory_gb} GB".format(**run["machine"])
             + (f", {run['machine']['gpu']}" if run["machine"]["gpu"] else ""),
@@ -160,16 +161,23 @@ def _how(made: dict[str, Any]) -> str:
         for run in made["runs"]
     ]
     notebooks = [
-        [name, _duration(ran["seconds"]), f"{ran['peak_mb'] / 1024:.1f} GB", _commit(ran), ran["machine"]]
+        [
+            name,
+            duration(ran["seconds"]),
+            duration(ran.get("cpu_seconds")),
+            f"{ran['peak_mb'] / 1024:.1f} GB",
+            _commit(ran),
+            ran["machine"],
+        ]
         for name, ran in made["stages"].items()
     ]
     return "\n\n".join(
         [
             "## How this was made",
             "Commands, from [run.json](run.json), and the notebooks that each ran:",
-            table(["command", "commit", "notebooks", "wall clock", "peak memory", "machine", "on"], runs),
-            f"What stands here now took {_duration(made['stage_seconds'])}, one notebook after another:",
-            table(["notebook", "time", "peak memory", "commit", "machine"], notebooks),
+            table(["command", "commit", "notebooks", "wall clock", "CPU time", "peak memory", "machine", "on"], runs),
+            f"What stands here now took {duration(made['stage_seconds'])}, one notebook after another:",
+            table(["notebook", "time", "CPU time", "peak memory", "commit", "machine"], notebooks),
         ]
     )
 
@@ -193,10 +201,6 @@ def _figure(folder: Path, name: str) -> str:
 
 def _spelled(condition: str) -> str:
     return condition.replace("dB", " dB")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def _count(nb: int, what: str) -> str:
