@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from nrsed_lib.paths import REFERENCE, ROOT
-from nrsed_lib.run.findings import difference, refreshed, sentences
-from nrsed_lib.run.markdown import table
-from nrsed_lib.run.pages import page, pages, write_pages
+from tools.findings import difference, refreshed, sentences
+from tools.markdown import table
+from tools.pages import page, pages, write_pages
 
 README = ROOT / "README.md"
 MADE = pages()

@@ -113,8 +113,8 @@ def execute(
 @app.command(hidden=True)
 def publish(profile: ProfileOption = "mini") -> None:
     """Copy the outputs of executed notebooks into notebooks/, and renew the pages of the committed results."""
-    from nrsed_lib.run.pages import write_pages
     from nrsed_lib.run.report import publish as copy_outputs
+    from tools.pages import write_pages
 
     for path in [*copy_outputs(load_profile(absolute(profile))), *write_pages()]:
         typer.echo(path)

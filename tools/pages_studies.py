@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from nrsed_lib.run.markdown import number, table, with_interval
+from tools.markdown import number, table, with_interval
 
 OPENSEP = {  # numbers of the source's tables -> what their rows are
     (1, 2): "method",

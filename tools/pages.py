@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from nrsed_lib.paths import REFERENCE, ROOT
-from nrsed_lib.run.findings import refreshed, verdicts
-from nrsed_lib.run.markdown import duration, number, small, table, with_interval
-from nrsed_lib.run.pages_studies import studies
 from nrsed_lib.run.report import every_score
 from nrsed_lib.store import atomic
+from tools.findings import refreshed, verdicts
+from tools.markdown import duration, number, small, table, with_interval
+from tools.pages_studies import studies
 
 NOTE = "<!-- made by `nrsed publish` from the tables in this folder; not edited by hand -->\n"
 METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from nrsed_lib.paths import DATA
-from nrsed_lib.run.markdown import duration, number, table, with_interval
 from nrsed_lib.run.report import every_score
 from nrsed_lib.systems import SYSTEMS
+from tools.markdown import duration, number, table, with_interval
 
 MAIN = "open"  # real recordings, and several trainings
 NAMES = (
