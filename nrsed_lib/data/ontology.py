@@ -20,7 +20,7 @@ import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -96,6 +96,7 @@ def build(table: pd.DataFrame) -> Ontology:
     return Ontology(dict(zip(ids, names, strict=True)), parents, nodes)
 
 
+@cache
 def load_ontology(path: Path | None = None) -> Ontology:
     """The part of the ontology that is committed, or all of it from its JSON at `path`."""
     return build(parse(path) if path else pd.read_csv(TABLE))

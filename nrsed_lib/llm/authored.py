@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nrsed_lib.data.ontology import Ontology, load_ontology
+from nrsed_lib.data.ontology import Ontology
 from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm import paper
-from nrsed_lib.llm.answers import Answer, faults, write_answers
-from nrsed_lib.llm.prompts import messages, prompt_hash
+from nrsed_lib.llm.noise import NoiseAnswer, noise_questions
+from nrsed_lib.llm.records import write_records
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Profile, load_profile
 
@@ -113,35 +113,20 @@ def compose(label_set: Collection[str], vocabulary: Collection[str], judged: dic
     return [noise for noise in vocabulary if noise in heard - alike - {*judged["never"]}]
 
 
-def answer_all(profile: Profile) -> list[Answer]:
+def answer_all(profile: Profile) -> list[NoiseAnswer]:
     """An answer for every label set a soundscape can have, or that DESED's training clips have.
 
     Raises AnswerError when one breaks a rule.
     """
-    judged, ontology, data = judgements(profile.name), load_ontology(), profile.data
-    sets = (
-        [tuple(sorted(labels)) for labels in paper.paper_label_sets()]
-        if data.source == "desed"
-        else possible_label_sets(data.classes, data.max_events_per_clip)
-    )
+    judged, data = judgements(profile.name), profile.data
+    desed = data.source == "desed"
+    sets = paper.paper_label_sets() if desed else possible_label_sets(data.classes, data.max_events_per_clip)
     answers = []
-    for label_set in sets:
-        chosen = compose(label_set, data.noise_classes, judged)
-        if wrong := faults(chosen, label_set, data.noise_classes, ontology):
-            raise AnswerError(
-                f"the judgements on {list(label_set)} break a rule: {'; '.join(wrong)}; edit {JUDGEMENTS}"
-            )
-        conversation = messages(label_set, data.noise_classes)
-        answers.append(
-            Answer(
-                label_set=list(label_set),
-                noise_classes=chosen,
-                author=judged["author"],
-                model=None,
-                prompt=prompt_hash(conversation),
-                date=judged["date"],
-            )
-        )
+    for question in noise_questions(sets, data.noise_classes):
+        chosen = compose(question.label_set, data.noise_classes, judged)
+        if wrong := question.faults(chosen):
+            raise AnswerError(f"the judgements break a rule in {question}: {'; '.join(wrong)}; edit {JUDGEMENTS}")
+        answers.append(question.record(chosen, author=judged["author"], model=None, asked=None, date=judged["date"]))
     return answers
 
 
@@ -162,7 +147,7 @@ def main() -> None:
     for name in ("mini", "open", "paper", "smoke"):
         profile = load_profile(name)
         answers, path = answer_all(profile), DATA / "answers" / profile.llm.answers
-        write_answers(path, answers, about(profile))
+        write_records(path, answers, about(profile))
         print(f"{path}: {len(answers)} answers")
 
 

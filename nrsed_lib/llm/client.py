@@ -8,47 +8,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-import openai
 from pydantic import BaseModel, ValidationError
 
 from nrsed_lib.errors import LlmError
-from nrsed_lib.llm.prompts import REPAIR, Message
+from nrsed_lib.llm.records import Message
 from nrsed_lib.profile import Llm
 
-Form = TypeVar("Form", bound=BaseModel)  # what is asked for: a pydantic model, the schema of the reply
-
-
-class Unusable(LlmError):
-    """A model was asked and asked again, and no answer could be used.
-
-    model: as the endpoint names it. reason: the last fault. attempts: how often it was asked.
-    """
-
-    def __init__(self, model: str, reason: str, attempts: int):
-        super().__init__(f"{model} gave no usable answer in {attempts} attempts; the last fault: {reason}")
-        self.model, self.reason, self.attempts = model, reason, attempts
+REPAIR = "This answer cannot be used: {reason}. Please answer the same question again, without this fault."
 
 
 @dataclass(frozen=True)
-class Reply(Generic[Form]):
-    """What came back: a value of the form asked for, or the fault for which there is none."""
+class Reply:
+    """What came back: an answer, or the fault for which there is none."""
 
     model: str  # as the endpoint names it
     text: str  # what it said, word for word
-    value: Form | None = None
+    answer: tuple[str, ...] = ()
     fault: str | None = None
-
-
-@dataclass(frozen=True)
-class Settled(Generic[Form]):
-    """An answer that was accepted, at the `attempts`-th time of asking."""
-
-    model: str
-    value: Form
-    attempts: int
+    attempts: int = 1  # how often it was asked until this
 
 
 class Client:
@@ -59,6 +39,8 @@ class Client:
     """
 
     def __init__(self, llm: Llm, **options: Any):
+        import openai  # takes a second to load, and who replays needs none
+
         self.llm, self.options, self.key = llm, options, os.environ.get("OPENAI_API_KEY", "")
         if not self.key:
             raise LlmError(
@@ -66,29 +48,31 @@ class Client:
                 "other than OpenAI's), or use llm.mode=replay, which needs no key"
             )
         self._openai = openai.OpenAI(timeout=llm.timeout_s, max_retries=llm.max_retries)
+        self._error = openai.OpenAIError
 
     def settle(
-        self, question: Sequence[Message], form: type[Form], faults: Callable[[Form], Sequence[str]]
-    ) -> Settled[Form]:
-        """The first answer without `faults`: after a faulty one the question is put again, with what was wrong.
+        self, question: Sequence[Message], form: type[BaseModel], faults: Callable[[Sequence[str]], Sequence[str]]
+    ) -> Reply:
+        """The first reply without `faults`, or the last one, as a fault without an answer.
 
-        At most `llm.max_repairs` times again. Raises Unusable with the last fault; LlmError as `ask` does.
+        After a faulty one the question is put again, with what was wrong, at most `llm.max_repairs` times. Raises
+        LlmError as `ask` does.
         """
-        conversation, attempts = list(question), self.llm.max_repairs + 1
-        for attempt in range(1, attempts + 1):
-            reply = self.ask(conversation, form)
-            reason = reply.fault or ("; ".join(faults(reply.value)) if reply.value else "it is empty")
-            if reply.value and not reason:
-                return Settled(reply.model, reply.value, attempt)
+        conversation = list(question)
+        for attempt in range(1, self.llm.max_repairs + 2):
+            reply = replace(self.ask(conversation, form), attempts=attempt)
+            fault = reply.fault or "; ".join(faults(reply.answer))
+            if not fault:
+                return reply
             conversation = [
                 *question,
                 {"role": "assistant", "content": reply.text or "(no answer)"},
-                {"role": "user", "content": REPAIR.format(reason=reason)},
+                {"role": "user", "content": REPAIR.format(reason=fault)},
             ]
-        raise Unusable(reply.model, reason, attempts)
+        return replace(reply, answer=(), fault=fault)
 
-    def ask(self, conversation: Sequence[Message], form: type[Form]) -> Reply[Form]:
-        """One reply, with structured output of this form asked for and checked here.
+    def ask(self, conversation: Sequence[Message], form: type[BaseModel]) -> Reply:
+        """One reply, with structured output of this form (one field, a list of strings) asked for and checked here.
 
         `create`, not `parse`: truncated JSON, a refusal and a stray word are then faults of one kind,
         and the text is at hand to be shown back. Raises LlmError when the endpoint cannot be asked.
@@ -101,11 +85,11 @@ class Client:
                 response_format=cast(Any, {"type": "json_schema", "json_schema": schema}),
                 **self.options,
             )
-        except openai.OpenAIError as error:  # `from None`: the chain could carry what an endpoint echoes
+        except self._error as error:  # `from None`: the chain could carry what an endpoint echoes
             where, what = self._openai.base_url.host, self._clean(f"{type(error).__name__}: {error}")
             raise LlmError(
                 f"{where} gave no reply from {self.llm.model!r} after at most {self.llm.max_retries} retries: {what}. "
-                "The answers so far are kept: run again to resume"
+                "The answers so far are filed: run again to resume"
             ) from None
         model = self._clean(completion.model or self.llm.model)
         if not completion.choices:
@@ -117,7 +101,8 @@ class Client:
         if first.finish_reason == "length":
             return Reply(model, text, fault="it was cut off before its end; answer with the JSON alone")
         try:
-            return Reply(model, text, value=form.model_validate_json(text))
+            [(_, answer)] = form.model_validate_json(text)
+            return Reply(model, text, tuple(answer))
         except ValidationError as error:
             return Reply(model, text, fault=f"it is not the JSON that was asked for ({error.errors()[0]['msg']})")
 

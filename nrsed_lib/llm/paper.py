@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 import pandas as pd
 
 from nrsed_lib.data.download import fetch_published
-from nrsed_lib.llm.prompts import messages
+from nrsed_lib.llm.noise import noise_questions
 from nrsed_lib.paths import DATA
 from nrsed_lib.store import write_table
 
@@ -67,9 +67,9 @@ def cost(sets: Iterable[Collection[str]], vocabulary: Sequence[str]) -> pd.DataF
     listed = sum(len(name) + 4 for name in vocabulary)  # quotes, comma, space
     answer = round(SHARE_CHOSEN * listed / CHARACTERS_PER_TOKEN)
     rows = []
-    for labels in sets:
-        characters = sum(len(message["content"]) for message in messages(labels, vocabulary))
-        rows.append((" + ".join(sorted(labels)), round(characters / CHARACTERS_PER_TOKEN), answer))
+    for question in noise_questions(sets, vocabulary):
+        characters = sum(len(message["content"]) for message in question.conversation())
+        rows.append((" + ".join(sorted(question.label_set)), round(characters / CHARACTERS_PER_TOKEN), answer))
     return pd.DataFrame(rows, columns=["label_set", "prompt_tokens", "answer_tokens"])
 
 

@@ -164,11 +164,11 @@ def compare(
     settings: SetOption = None,
 ) -> None:
     """How far two files of answers to a profile's question agree: a row a label set, and the means."""
-    from nrsed_lib.llm.answers import read_answers
-    from nrsed_lib.llm.compare import compare, means
+    from nrsed_lib.llm.agreement import agreement, means
+    from nrsed_lib.llm.noise import NoiseAnswer
 
     chosen, _ = chosen_profile(profile, settings)
-    table = compare(read_answers(a), read_answers(b), chosen.data.noise_classes)
+    table = agreement(NoiseAnswer.read(a), NoiseAnswer.read(b), chosen.data.noise_classes)
     for part in (table, means(table).to_frame("mean").T):
         typer.echo(part.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
@@ -193,14 +193,16 @@ def texts(
 
     Says how many answers were accepted at first, after repair, and never.
     """
-    from nrsed_lib.studies.texts import asking
-    from nrsed_lib.studies.texts.answers import acceptance, live_texts
+    from nrsed_lib.llm.asking import ask_all
+    from nrsed_lib.studies.texts.captions import questions_on
+    from nrsed_lib.studies.texts.questions import TextAnswer
+    from nrsed_lib.studies.texts.review import acceptance
 
     chosen, _ = chosen_profile(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
     run = Run(chosen, "02", chosen.seeds[0])
-    path = out or live_texts(run)
-    questions = asking.questions_on(chosen.data, task, shots or [0], words, inputs)
-    answers = asking.ask_all(questions, chosen.llm, [path], keep_going, again, **pairs(option, "--option"))
+    path = out or TextAnswer.live_file(run)
+    questions = questions_on(chosen.data, task, shots or [0], words, inputs)
+    answers = ask_all(questions, chosen.llm, [path], keep_going, again, **pairs(option, "--option"))
     for answer in answers:
         if answer.fault:
             typer.echo(f"never: {answer.task}, {answer.shots} shots, {answer.input!r}: {answer.fault}")

@@ -25,9 +25,9 @@ from nrsed_lib.data.recordings import listed
 from nrsed_lib.errors import AnswerError, DataError, StoreError, WeightsError
 from nrsed_lib.lass.clap import clap_weights, load_tokenizer
 from nrsed_lib.llm import paper
-from nrsed_lib.llm.answers import read_answers
-from nrsed_lib.llm.prompts import messages, prompt_hash
-from nrsed_lib.llm.selection import live_answers, question, replay
+from nrsed_lib.llm.noise import NoiseAnswer
+from nrsed_lib.llm.records import replay
+from nrsed_lib.llm.selection import questions
 from nrsed_lib.paths import DATA, cache_root, data_root, results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.budget import Budget, hours
@@ -210,13 +210,14 @@ def _bill(profile: Profile) -> tuple[str, int]:
         return "none", 0
     run = Run(profile, "02", profile.seeds[0])
     try:
-        sets, vocabulary, _ = question(run)
+        asked = questions(run)
     except StoreError:
         return "known after 01", 1
-    files = [path for path in (DATA / "answers" / profile.llm.answers, live_answers(run)) if path.exists()]
-    filed = {k for path in files for k, a in read_answers(path).items() if a.asked == profile.llm.model}
-    todo = [labels for labels in sets if prompt_hash(messages(labels, vocabulary)) not in filed]
-    calls = paper.cost(todo, vocabulary)
+    files = [DATA / "answers" / profile.llm.answers, NoiseAnswer.live_file(run)]
+    answers = [answer for path in files if path.exists() for answer in NoiseAnswer.read(path)]
+    filed = {answer.key for answer in answers if answer.asked == profile.llm.model}
+    todo = [question.label_set for question in asked if question.key not in filed]
+    calls = paper.cost(todo, profile.data.noise_classes)
     tokens = f"{calls.prompt_tokens.sum():,} + {calls.answer_tokens.sum():,} tokens"
     return f"{len(calls)} calls, about {tokens}", len(calls)
 
@@ -232,16 +233,17 @@ def _answers(profile: Profile) -> Iterator[Finding]:
     path = DATA / "answers" / llm.answers
     try:
         try:
-            sets, vocabulary, ontology = question(run)
+            asked_about = questions(run)
         except StoreError:
-            yield Finding("answers", llm.answers, f"{len(read_answers(path))} recorded; label sets are known after 01")
+            nb = len(NoiseAnswer.read(path))
+            yield Finding("answers", llm.answers, f"{nb} recorded; label sets are known after 01")
             return
-        answers = replay(sets, vocabulary, path, ontology)
+        answers = replay(asked_about, path)
     except AnswerError as error:
         yield Finding("answers", llm.answers, "incomplete", str(error), True)
         return
     who = ", ".join(sorted({f"written by {a.author}" if a.author else str(a.model) for a in answers}))
-    yield Finding("answers", llm.answers, f"{len(answers)} of {len(sets)} label sets, all by the rules; {who}")
+    yield Finding("answers", llm.answers, f"{len(answers)} of {len(asked_about)} label sets, all by the rules; {who}")
 
 
 def _machine(profile: Profile, budget: Budget) -> Iterator[Finding]:

@@ -7,8 +7,7 @@ import json
 from endpoint import Response, completion
 
 from nrsed_lib.profile import load_profile
-from nrsed_lib.studies.texts.answers import TextAnswer
-from nrsed_lib.studies.texts.questions import Question, task_of
+from nrsed_lib.studies.texts.questions import TextAnswer, TextQuestion, task_of
 from nrsed_lib.studies.texts.sounds import Sound
 
 KEY = "sk-very-secret"
@@ -26,8 +25,8 @@ def texts(*given: str) -> Response:
     return completion(json.dumps({"texts": given}))
 
 
-def augment(sound: str = "Dog") -> Question:
-    return Question(task_of("augment/paraphrase"), SOUNDS[sound].caption, 0, sound, SOUNDS)
+def augment(sound: str = "Dog") -> TextQuestion:
+    return TextQuestion(task_of("augment/paraphrase"), SOUNDS[sound].caption, 0, sound, SOUNDS)
 
 
 def record(**changed) -> TextAnswer:

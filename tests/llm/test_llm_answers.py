@@ -12,9 +12,9 @@ import yaml
 from nrsed_lib.data import ontology
 from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm import authored
-from nrsed_lib.llm.answers import Answer, faults, read_answers, write_answers
-from nrsed_lib.llm.prompts import PROMPT, messages, prompt_hash
-from nrsed_lib.llm.selection import random_selection, replay
+from nrsed_lib.llm.noise import PROMPT, NoiseAnswer, NoiseQuestion, noise_questions
+from nrsed_lib.llm.records import replay, write_records
+from nrsed_lib.llm.selection import random_selection
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import load_profile
 
@@ -22,8 +22,13 @@ ONTOLOGY = ontology.load_ontology()
 RECORDED = ["mini", "open", "smoke"]
 
 
-def answers_of(name: str) -> dict[str, Answer]:
-    return read_answers(DATA / "answers" / load_profile(name).llm.answers)
+def answers_of(name: str) -> dict[str, NoiseAnswer]:
+    answers = NoiseAnswer.read(DATA / "answers" / load_profile(name).llm.answers)
+    return {answer.prompt: answer for answer in answers}
+
+
+def ask(labels, vocabulary) -> NoiseQuestion:
+    return NoiseQuestion(frozenset(labels), vocabulary)
 
 
 # Prompts
@@ -37,12 +42,12 @@ def test_the_prompt_is_the_papers(shared):
 
 def test_one_label_set_has_one_prompt():
     vocabulary = ["Rain", "Door"]
-    ask = lambda labels: prompt_hash(messages(labels, vocabulary))  # noqa: E731
-    assert ask(["Dog", "Speech"]) == ask(["Speech", "Dog"]) == ask(frozenset({"Dog", "Speech"}))
-    assert len({ask(["Dog"]), ask(["Speech"]), ask(["Dog", "Speech"])}) == 3
-    assert prompt_hash(messages(["Dog"], vocabulary)) != prompt_hash(messages(["Dog"], vocabulary[:1]))
+    sets = [["Dog", "Speech"], ["Speech", "Dog"], frozenset({"Dog", "Speech"}), ["Dog"], ["Speech"]]
+    assert len(noise_questions(sets, vocabulary)) == len({ask(s, vocabulary).prompt for s in sets}) == 3
+    assert len({NoiseQuestion(s, vocabulary).prompt for s in sets[:3]}) == 1
+    assert ask(["Dog"], vocabulary).prompt != ask(["Dog"], vocabulary[:1]).prompt
     with pytest.raises(ValueError, match="empty label set"):
-        messages([], vocabulary)
+        ask([], vocabulary)
 
 
 # Ontology
@@ -113,9 +118,9 @@ def test_every_label_set_a_soundscape_can_have_is_answered_within_the_rules(name
     sets = [s for k in range(1, data.max_events_per_clip + 1) for s in combinations(data.classes, k)]
     assert len(answers) == len(sets)
     for labels in sets:
-        answer = answers[prompt_hash(messages(labels, data.noise_classes))]
+        answer = answers[ask(labels, data.noise_classes).prompt]
         assert answer.label_set == sorted(labels)
-        assert faults(answer.noise_classes, labels, data.noise_classes, ONTOLOGY) == []
+        assert ask(labels, data.noise_classes).faults(answer.noise_classes) == []
         assert len(set(answer.noise_classes)) == len(answer.noise_classes)
 
 
@@ -140,45 +145,36 @@ def test_an_answer_has_one_origin(tmp_path):
     fields = {"label_set": ["Dog"], "noise_classes": ["Rain"], "prompt": "0", "date": "2026-11-20"}
     for origin in ({"author": "us", "model": "gpt"}, {"author": None, "model": None}):
         with pytest.raises(ValueError, match="author"):
-            Answer(**fields, **origin)
+            NoiseAnswer(**fields, **origin)
 
 
 def test_faults_are_named():
-    found = faults(["Chainsaw", "Siren"], ["Alarm_bell_ringing"], ["Siren", "Rain"], ONTOLOGY)
+    found = ask(["Alarm_bell_ringing"], ["Siren", "Rain"]).faults(["Chainsaw", "Siren"])
     assert len(found) == 2 and "Chainsaw" in found[0] and "'Siren' is similar to Alarm_bell_ringing" in found[1]
-    assert "empty" in faults([], ["Dog"], ["Rain"], ONTOLOGY)[0]
-    assert faults(["Rain"], ["Dog"], ["Rain"], ONTOLOGY) == []
+    assert "empty" in ask(["Dog"], ["Rain"]).faults([])[0]
+    assert ask(["Dog"], ["Rain"]).faults(["Rain"]) == []
 
 
 def test_replay_says_what_is_missing(tmp_path):
     data = load_profile("smoke").data
     path = DATA / "answers" / "smoke.json"
-    assert replay([{"Dog"}], data.noise_classes, path, ONTOLOGY)[0].label_set == ["Dog"]
+    assert replay([ask(["Dog"], data.noise_classes)], path)[0].label_set == ["Dog"]
     with pytest.raises(AnswerError, match=r"no answer to the prompt for \['Cat', 'Dog'\].*live"):
-        replay([{"Dog", "Cat"}], data.noise_classes, path, ONTOLOGY)
+        replay([ask(["Dog", "Cat"], data.noise_classes)], path)
     with pytest.raises(AnswerError, match="5 noise classes"):
-        replay([{"Dog"}], data.noise_classes[:5], path, ONTOLOGY)
+        replay([ask(["Dog"], data.noise_classes[:5])], path)
     with pytest.raises(AnswerError, match=r"none\.json does not exist.*live"):
-        replay([{"Dog"}], data.noise_classes, tmp_path / "none.json", ONTOLOGY)
+        replay([ask(["Dog"], data.noise_classes)], tmp_path / "none.json")
 
 
 def test_replay_checks_what_was_recorded(tmp_path):
-    vocabulary, path = ["Siren", "Rain"], tmp_path / "a.json"
-    prompt = prompt_hash(messages(["Alarm_bell_ringing"], vocabulary))
-    bad = Answer(
-        label_set=["Alarm_bell_ringing"],
-        noise_classes=["Siren"],
-        author="us",
-        model=None,
-        prompt=prompt,
-        date="2026-11-20",
-    )
-    write_answers(path, [bad], "test")
-    with pytest.raises(AnswerError, match=r"Siren.*similar"):
-        replay([["Alarm_bell_ringing"]], vocabulary, path, ONTOLOGY)
+    question, path = ask(["Alarm_bell_ringing"], ["Siren", "Rain"]), tmp_path / "a.json"
+    write_records(path, [question.record(["Siren"], author="us", model=None, date="2026-11-20")], "test")
+    with pytest.raises(AnswerError, match=r"a\.json.*'Alarm_bell_ringing'.*Siren.*similar"):
+        replay([question], path)
     path.write_text('{"answers": [{"label_set": ["Dog"]}]}')
-    with pytest.raises(AnswerError, match="not a file of answers"):
-        read_answers(path)
+    with pytest.raises(AnswerError, match=r"a\.json is not a file of recorded answers"):
+        NoiseAnswer.read(path)
 
 
 # Random selection

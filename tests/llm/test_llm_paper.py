@@ -11,16 +11,15 @@ import pytest
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data import ontology
 from nrsed_lib.llm import authored, paper
-from nrsed_lib.llm.answers import faults, read_answers
-from nrsed_lib.llm.prompts import messages, prompt_hash
-from nrsed_lib.llm.selection import question, select, selected_answers
+from nrsed_lib.llm.noise import NoiseAnswer, NoiseQuestion
+from nrsed_lib.llm.selection import label_sets, select, selected_answers
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data, load_profile
 
 PROFILE = load_profile("paper")
 VOCABULARY = PROFILE.data.noise_classes
 ONTOLOGY = ontology.load_ontology()
-ANSWERS = read_answers(DATA / "answers" / "paper.json")
+ANSWERS = {answer.prompt: answer for answer in NoiseAnswer.read(DATA / "answers" / "paper.json")}
 JUDGED = authored.judgement_table("paper")
 
 
@@ -45,7 +44,7 @@ def test_the_papers_label_sets():
     assert sum(sets.values()) == 10_000 + 3_463 + 1_578
     bill = paper.cost(sets, vocabulary)
     assert len(bill) == 134
-    characters = sum(len(m["content"]) for m in messages(next(iter(sets)), vocabulary))
+    characters = sum(len(m["content"]) for m in NoiseQuestion(next(iter(sets)), vocabulary).conversation())
     assert bill.prompt_tokens[0] == round(characters / 4)
     assert bill.answer_tokens.gt(0).all()
 
@@ -122,8 +121,9 @@ def test_every_label_set_is_answered_once_within_the_rules():
     targets = set(JUDGED["class"][JUDGED["is"].str.len() > 0])
     heard = set(JUDGED["class"][JUDGED.places.str.len() > 0])
     for prompt, answer in ANSWERS.items():
-        assert prompt == prompt_hash(messages(answer.label_set, VOCABULARY))
-        assert faults(answer.noise_classes, answer.label_set, VOCABULARY, ONTOLOGY) == []
+        question = NoiseQuestion(frozenset(answer.label_set), VOCABULARY)
+        assert prompt == question.prompt
+        assert question.faults(answer.noise_classes) == []
         assert len(set(answer.noise_classes)) == len(answer.noise_classes)
         assert set(answer.noise_classes) <= heard - targets
     used = {noise for answer in ANSWERS.values() for noise in answer.noise_classes}
@@ -154,5 +154,5 @@ def test_stage_02_needs_neither_audio_nor_key_nor_network(monkeypatch, tmp_path)
     run = Run(PROFILE, "02", 0)
     run.folder.mkdir(parents=True)
     chosen = select(run)
-    assert list(chosen) == list(question(run)[0]) == list(paper.paper_label_sets())
+    assert list(chosen) == list(label_sets(run)) == list(paper.paper_label_sets())
     assert selected_answers(run) == [*ANSWERS.values()]

@@ -7,11 +7,11 @@ from dogs import SOUNDS, classes_of, record, texts
 from endpoint import serve
 
 from nrsed_lib.artefacts import Run
+from nrsed_lib.llm.records import write_records
 from nrsed_lib.profile import load_profile
-from nrsed_lib.studies.texts.answers import live_texts, read_texts, write_texts
 from nrsed_lib.studies.texts.captions import captions_of, classes_named, spoken
 from nrsed_lib.studies.texts.parsing import RuleParser, parse, parser_of, recorded_parser
-from nrsed_lib.studies.texts.questions import PARSE, Question, task_of
+from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_captions_of_several_sounds_are_parsed_into_them(profile):
 
 def test_recorded_and_live_answers_come_before_the_rules(key, tmp_path, monkeypatch):
     caption, path = "A dog and a cat cry", tmp_path / "a.json"
-    question = Question(task_of(PARSE), caption, 5)
+    question = TextQuestion(task_of(PARSE), caption, 5)
     answer = record(task=PARSE, input=caption, sound=None, shots=5, texts=("A dog.", "A cat."), prompt=question.prompt)
-    write_texts(path, [answer], "test")
+    write_records(path, [answer], "test")
     assert recorded_parser(paths=[path])(caption) == ["A dog.", "A cat."]
     assert recorded_parser(paths=[path], by="another")(caption) == RuleParser()(caption)
 
@@ -65,5 +65,8 @@ def test_recorded_and_live_answers_come_before_the_rules(key, tmp_path, monkeypa
         parser = parser_of(run)
         assert parser(caption) == ["A dog cries.", "A cat cries."] == parser(caption)
         assert parser("Rain and wind") == ["Rain.", "Wind."]  # its answer is of no use: the rules
-    assert len(endpoint.requests) == 2 and [a.input for a in read_texts(live_texts(run))] == [caption, "Rain and wind"]
+    assert len(endpoint.requests) == 2 and [a.input for a in TextAnswer.read(TextAnswer.live_file(run))] == [
+        caption,
+        "Rain and wind",
+    ]
     assert parser_of(Run(load_profile("smoke"), "02", 0))("Rain and wind") == ["Rain.", "Wind."]

@@ -9,7 +9,7 @@ from dogs import GOOD, SOUNDS, augment
 
 from nrsed_lib.studies.texts import rules
 from nrsed_lib.studies.texts.captions import classes_named
-from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, Question, task_of
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, TextQuestion, task_of
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_one_sentence(text, whole):
 
 
 def test_rules_on_knowledge_and_on_sources():
-    knowledge = Question(task_of(KNOWLEDGE), "A dog barks.", 5)
+    knowledge = TextQuestion(task_of(KNOWLEDGE), "A dog barks.", 5)
     sentence = "The sound of a dog is " + "very " * 11 + "loud"
     assert knowledge.faults([sentence.replace("very ", "", 1)]) == []  # 15... words are counted below
     assert knowledge.faults([sentence]) == []
     assert "write 15 to 100" in "; ".join(knowledge.faults(["The sound of a dog is loud."]))
     assert "exactly one" in "; ".join(knowledge.faults([sentence + ". It stops."]))
-    parsing = Question(task_of(PARSE), "Children yell while a dog is barking in the background", 5)
+    parsing = TextQuestion(task_of(PARSE), "Children yell while a dog is barking in the background", 5)
     assert parsing.faults(["Children yelling.", "A dog barks."]) == []
     assert parsing.faults(["Children yell while a dog is barking in the background"]) == []
     assert parsing.faults([]) == ["there are 0 texts; write at least one"]

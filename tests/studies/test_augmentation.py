@@ -21,8 +21,8 @@ from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
 from nrsed_lib.studies.pairs import draw_pairs, held_out_pairs
 from nrsed_lib.studies.texts import review as caption_review
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.answers import TextAnswer
 from nrsed_lib.studies.texts.captions import Caption, captions_of
+from nrsed_lib.studies.texts.questions import TextAnswer
 from nrsed_lib.studies.trials import Trial
 
 PROMPTS = ["paraphrase", "tags", "detailed"]

@@ -86,7 +86,7 @@ def test_a_source_that_nobody_wrote_about_is_asked_of_a_live_model(
     def ask_all(questions: list, llm: object, paths: list) -> list:
         return [SimpleNamespace(texts=(f"It sounds like {questions[0].text}",))]
 
-    monkeypatch.setattr("nrsed_lib.llm.asking.ask_all", ask_all)
+    monkeypatch.setattr("nrsed_lib.studies.opensep.chain.ask_all", ask_all)
     told = reader(["A zither is plucked while a dog barks."])
     live = Reader(told.captioner, RuleParser(), CAPTIONS, (load_profile("smoke").llm, tmp_path / "live.json"))
     zither, dog = live.read(waves(1))[0].sources

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.artefacts import Run
+from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.profile import Llm
 from nrsed_lib.studies.opensep.captioner import Captioner, SmallCaptioner, load_captioner
-from nrsed_lib.studies.texts.answers import live_texts
 from nrsed_lib.studies.texts.captions import SHOTS, Caption, captions_of, classes_named
 from nrsed_lib.studies.texts.parsing import Parser, parser_of
-from nrsed_lib.studies.texts.questions import KNOWLEDGE, Question, task_of
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, TextAnswer, TextQuestion, task_of
 from nrsed_lib.training import device
 
 BATCH = 8  # sounds separated at once
@@ -82,10 +82,8 @@ class Reader:
         if named:
             return self.captions[min(named)].knowledge
         if self.live is not None:
-            from nrsed_lib.studies.texts.asking import ask_all  # and with it the openai client
-
             llm, path = self.live
-            answered = ask_all([Question(task_of(KNOWLEDGE), text, SHOTS)], llm, [path])[0].texts
+            answered = ask_all([TextQuestion(task_of(KNOWLEDGE), text, SHOTS)], llm, [path])[0].texts
             return answered[0] if answered else text
         return text
 
@@ -97,7 +95,7 @@ def reader_of(run: Run, captioner: Captioner | None = None) -> Reader:
     stage 11 has not left its captioner.
     """
     captions = captions_of(run.profile.data.classes + run.profile.data.noise_classes)
-    live = (run.profile.llm, live_texts(run)) if run.profile.llm.mode == "live" else None
+    live = (run.profile.llm, TextAnswer.live_file(run)) if run.profile.llm.mode == "live" else None
     captioner = captioner or load_captioner(run.find("captioner"), run.profile)
     # One that speaks of the profile's classes alone is parsed by rules that know them.
     parser = parser_of(run, captions if isinstance(captioner, SmallCaptioner) else None)

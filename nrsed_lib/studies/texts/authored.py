@@ -7,9 +7,9 @@ record for each class and task; each says its author, and none names a model, fo
 from __future__ import annotations
 
 from nrsed_lib.errors import AnswerError
-from nrsed_lib.studies.texts.answers import RECORDED, TextAnswer, write_texts
-from nrsed_lib.studies.texts.captions import SHOTS, questions
-from nrsed_lib.studies.texts.questions import KNOWLEDGE, augmentations
+from nrsed_lib.llm.records import write_records
+from nrsed_lib.studies.texts.captions import BY_PROJECT, SHOTS, questions
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, TextAnswer, augmentations
 from nrsed_lib.studies.texts.sounds import NB_TEXTS, all_sounds, read, written
 
 ABOUT = (
@@ -39,23 +39,12 @@ def texts_written(task: str) -> dict[str, tuple[str, ...]]:
 def answer_all() -> list[TextAnswer]:
     """A record for every class and task; the rules are checked when they are read, profile by profile."""
     knowledge, sounds = read("knowledge.yaml"), all_sounds()
+    origin = {"author": knowledge["author"], "model": None, "date": str(knowledge["date"])}
     answers = []
     for task, shots in [*((f"augment/{name}", 0) for name in augmentations()), (KNOWLEDGE, SHOTS)]:
         texts = texts_written(task)
         answers += [
-            TextAnswer(
-                task=task,
-                input=question.text,
-                sound=question.sound,
-                shots=shots,
-                texts=texts[str(question.sound)],
-                author=knowledge["author"],
-                model=None,
-                words=question.task.words,
-                prompt=question.prompt,
-                date=str(knowledge["date"]),
-            )
-            for question in questions(task, sounds, shots)
+            question.record(texts[str(question.sound)], **origin) for question in questions(task, sounds, shots)
         ]
     return answers
 
@@ -66,9 +55,9 @@ def about() -> str:
 
 
 def main() -> None:
-    answers, path = answer_all(), RECORDED / "project.json"
-    write_texts(path, answers, about())
-    print(f"{path}: {len(answers)} answers")
+    answers = answer_all()
+    write_records(BY_PROJECT, answers, about())
+    print(f"{BY_PROJECT}: {len(answers)} answers")
 
 
 if __name__ == "__main__":

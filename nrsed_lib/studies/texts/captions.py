@@ -9,15 +9,18 @@ Replayed from data/captions/answers: nothing is asked here, and no key is needed
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nrsed_lib.errors import AnswerError
+from nrsed_lib.llm.records import PROJECT, replay
+from nrsed_lib.profile import Data
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.answers import PROJECT, RECORDED, TextAnswer, read_texts, recorded_files, replay_all
-from nrsed_lib.studies.texts.questions import KNOWLEDGE, Question, augmentations, task_of
-from nrsed_lib.studies.texts.sounds import Sound, sounds_of
+from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, TextAnswer, TextQuestion, augmentations, task_of
+from nrsed_lib.studies.texts.sounds import FOLDER, Sound, sounds_of
 
+BY_PROJECT = FOLDER / "answers" / "project.json"  # what was written here; beside it a file of each model
 SHOTS = 5  # of the knowledge parser, as in OpenSep
 
 
@@ -39,15 +42,40 @@ class Caption:
 
 def questions(
     task: str, sounds: Mapping[str, Sound], shots: int = 0, words: tuple[int, int] | None = None
-) -> list[Question]:
+) -> list[TextQuestion]:
     """What is asked about each sound, in their order: the task on its caption.
 
     words: the least and most words of a text, instead of the task's own.
     """
     asked = task_of(task)
-    if words is not None:
-        asked = replace(asked, words=words)
-    return [Question(asked, sound.caption, shots, name, sounds) for name, sound in sounds.items()]
+    asked = replace(asked, words=words or asked.words)
+    return [TextQuestion(asked, sound.caption, shots, name, sounds) for name, sound in sounds.items()]
+
+
+def questions_on(
+    data: Data,
+    names: Sequence[str],
+    shots: Sequence[int] = (0,),
+    words: tuple[int, int] | None = None,
+    inputs: Path | None = None,
+) -> list[TextQuestion]:
+    """The questions of the named tasks on a profile's sounds, each with every one of `shots`.
+
+    names: "augment" stands for all its prompts. words: as in `questions`. inputs: a file of captions to be parsed, one
+    a line. Raises AnswerError for an unknown task, too many shots, or "parse" without a file of captions.
+    """
+    every_prompt = [f"augment/{prompt}" for prompt in augmentations()]
+    asked: list[TextQuestion] = []
+    for name in dict.fromkeys(task for short in names for task in (every_prompt if short == "augment" else [short])):
+        for nb_shots in shots:
+            if name != PARSE:
+                asked += questions(name, sounds_of(data.classes + data.noise_classes), nb_shots, words)
+                continue
+            if inputs is None or not inputs.is_file():
+                raise AnswerError(f"{inputs or 'no file'}: name a file of captions to be parsed with --inputs")
+            lines = dict.fromkeys(filter(None, map(str.strip, inputs.read_text().splitlines())))
+            asked += [TextQuestion(task_of(PARSE), line, nb_shots) for line in lines]
+    return asked
 
 
 def captions_of(classes: Iterable[str]) -> dict[str, Caption]:
@@ -57,10 +85,12 @@ def captions_of(classes: Iterable[str]) -> dict[str, Caption]:
     classes apart from one another, not from those of other profiles.
     """
     sounds = sounds_of(dict.fromkeys(classes))
-    path = RECORDED / "project.json"
-    answers = _read(path)
-    augmented = {name: replay_all(questions(f"augment/{name}", sounds), path, answers) for name in augmentations()}
-    knowledge = replay_all(questions(KNOWLEDGE, sounds, SHOTS), path, answers)
+
+    def written(task: str, shots: int = 0) -> list[tuple[str, ...]]:
+        return [answer.texts for answer in replay(questions(task, sounds, shots), BY_PROJECT, _read(BY_PROJECT))]
+
+    augmented = {prompt: written(f"augment/{prompt}") for prompt in augmentations()}
+    knowledge = written(KNOWLEDGE, SHOTS)
     return {
         name: Caption(
             name,
@@ -79,29 +109,30 @@ def texts_of(task: str, classes: Iterable[str], by: str = PROJECT, shots: int = 
 
     by: `PROJECT`, or a model as it is called in data/captions/answers (see `recorded_by`).
     """
-    sounds = sounds_of(dict.fromkeys(classes))
     known = {a.key: a.texts for a in recorded() if a.by == by and a.fault is None}
-    asked = questions(task, sounds, shots)
+    asked = questions(task, sounds_of(dict.fromkeys(classes)), shots)
     return {str(q.sound): known[q.key] for q in asked if q.key in known}
 
 
+def recorded_files() -> list[Path]:
+    """The committed files of texts: this project's own, then those of models."""
+    return sorted(BY_PROJECT.parent.glob("*.json"), key=lambda path: (path != BY_PROJECT, path.name))
+
+
 def recorded() -> list[TextAnswer]:
-    """Every committed record, of all authors and models; `text_answers.acceptance` makes a table of them."""
+    """Every committed record, of all authors and models; `review.acceptance` makes a table of them."""
     return [answer for path in recorded_files() for answer in _read(path)]
 
 
 def recorded_by(task: str) -> dict[str, list[int]]:
     """Who answered a task, and with which numbers of shots."""
-    found: dict[str, set[int]] = {}
-    for answer in recorded():
-        if answer.task == task:
-            found.setdefault(answer.by, set()).add(answer.shots)
-    return {by: sorted(shots) for by, shots in found.items()}
+    answers = [answer for answer in recorded() if answer.task == task]
+    return {by: sorted({a.shots for a in answers if a.by == by}) for by in dict.fromkeys(a.by for a in answers)}
 
 
 @functools.cache
-def _read(path: Path) -> tuple[TextAnswer, ...]:
-    return tuple(read_texts(path))
+def _read(path: Path) -> list[TextAnswer]:
+    return TextAnswer.read(path)
 
 
 def classes_named(text: str, captions: Mapping[str, Caption] | Mapping[str, Sound]) -> set[str]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Protocol
 
 from nrsed_lib.artefacts import Run
+from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.profile import Llm
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.answers import TextAnswer, live_texts, read_texts, recorded_files
-from nrsed_lib.studies.texts.questions import PARSE, Question, task_of
+from nrsed_lib.studies.texts.captions import recorded_files
+from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
 
 SHOTS = 5
 
@@ -112,10 +113,8 @@ class LlmParser:
 
     def __call__(self, caption: str) -> list[str]:
         """Raises LlmError when a live model cannot be asked; for an answer it cannot mend, `otherwise` takes over."""
-        question = Question(task_of(PARSE), caption, self.shots)
+        question = TextQuestion(task_of(PARSE), caption, self.shots)
         if question.key not in self.known and self.live is not None:
-            from nrsed_lib.studies.texts.asking import ask_all  # and with it the openai client
-
             llm, path = self.live
             self.known[question.key] = ask_all([question], llm, [path])[0].texts
         return list(self.known.get(question.key, ())) or self.otherwise(caption)
@@ -135,11 +134,11 @@ def recorded_parser(
 ) -> Parser:
     """Recorded answers (of `paths`; the committed ones by default), and for other captions rules that know `sounds`."""
     files = recorded_files() if paths is None else paths
-    return LlmParser((a for path in files for a in read_texts(path)), RuleParser(sounds), by=by)
+    return LlmParser((a for path in files for a in TextAnswer.read(path)), RuleParser(sounds), by=by)
 
 
 def parser_of(run: Run, sounds: Mapping[str, Named] | None = None) -> Parser:
     """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, filed beside the tables."""
     if run.profile.llm.mode == "replay":
         return recorded_parser(sounds)
-    return LlmParser((), RuleParser(sounds), live=(run.profile.llm, live_texts(run)))
+    return LlmParser((), RuleParser(sounds), live=(run.profile.llm, TextAnswer.live_file(run)))

@@ -11,13 +11,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from nrsed_lib.errors import AnswerError
-from nrsed_lib.llm.prompts import Message, prompt_hash
+from nrsed_lib.llm.records import Message, Question, Record
 from nrsed_lib.studies.texts import rules
 from nrsed_lib.studies.texts.sounds import FOLDER, NB_TEXTS, Sound, read
 
@@ -80,8 +80,33 @@ def augmentations() -> list[str]:
     return [name.removeprefix("augment/") for name in tasks() if name.startswith("augment/")]
 
 
+class TextAnswer(Record):
+    """The texts that answer a task on one input."""
+
+    ANSWER, FILES = "texts", "texts"
+    ABOUT = (
+        "Texts of a language model, as recorded by `nrsed llm texts`; `model` is the name the endpoint gave in its "
+        "reply. Where `fault` is not null no text was accepted in so many attempts, and that is the last fault."
+    )
+    REMEDY = (
+        "record it with `nrsed llm texts`, or, for the texts written by this project, run "
+        "`python -m nrsed_lib.studies.texts.authored`"
+    )
+
+    task: str
+    input: str
+    sound: str | None = None  # the class that the input is about; two classes may have one caption
+    shots: int
+    texts: tuple[str, ...]
+    words: tuple[int, int]  # the least and most words a text might have
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        return self.prompt, self.sound
+
+
 @dataclass(frozen=True)
-class Question:
+class TextQuestion(Question[TextAnswer]):
     """One task asked of one input text: a caption, or for "knowledge" a source.
 
     shots: how many of the task's examples are shown before it, as earlier turns of the conversation. sound: the
@@ -95,6 +120,8 @@ class Question:
     sound: str | None = None
     sounds: Mapping[str, Sound] | None = None
 
+    record_type = TextAnswer
+
     def __post_init__(self) -> None:
         if not 0 <= self.shots <= len(self.task.examples):
             raise AnswerError(
@@ -103,6 +130,10 @@ class Question:
             )
         if self.task.name.startswith("augment/") and self.sound not in (self.sounds or {}):
             raise AnswerError(f"{self.text!r}: say which sound this caption is of, so that its meaning can be checked")
+
+    def __str__(self) -> str:
+        of_sound = f" ({self.sound})" if self.sound else ""
+        return f"{self.task.name!r} of {self.text!r}{of_sound} with {self.shots} shots"
 
     def conversation(self) -> list[Message]:
         """System: the form of the answer. Then the examples, and the question, in the same words."""
@@ -118,30 +149,32 @@ class Question:
         return {"role": "user", "content": self.task.prompt.format(text=text, n=self.task.nb_texts).strip()}
 
     @property
-    def prompt(self) -> str:
-        """The hash of the conversation."""
-        return prompt_hash(self.conversation())
-
-    @property
     def key(self) -> tuple[str, str | None]:
-        """What its answer is found by: two classes with one caption have one prompt, but other words."""
+        """Two classes with one caption have one prompt, but other words."""
         return self.prompt, self.sound
 
     @property
     def form(self) -> type[Texts]:
         return texts_form(self.task.nb_texts)
 
-    def faults(self, texts: Sequence[str]) -> list[str]:
-        """What is wrong with an answer, in words that can be said to the LLM; empty when nothing is."""
+    def asked(self) -> dict[str, Any]:
+        words = self.task.words
+        return {"task": self.task.name, "input": self.text, "sound": self.sound, "shots": self.shots, "words": words}
+
+    def when_recorded(self, record: TextAnswer) -> TextQuestion:
+        return replace(self, task=replace(self.task, words=record.words))
+
+    def faults(self, answer: Sequence[str]) -> list[str]:
+        """A wrong number of texts, of words, or of meanings, and what is said twice."""
         task, found = self.task, []
-        if len(texts) != (task.nb_texts or max(len(texts), 1)):
-            found.append(f"there are {len(texts)} texts; write {task.nb_texts or 'at least one'}")
-        if any(not rules.normal(text) for text in texts):
+        if len(answer) != (task.nb_texts or max(len(answer), 1)):
+            found.append(f"there are {len(answer)} texts; write {task.nb_texts or 'at least one'}")
+        if any(not rules.normal(text) for text in answer):
             found.append("a text is empty")
-        for text in texts:
+        for text in answer:
             found += rules.length_faults(text, *task.words)
             found += self._meaning(text)
-        return found + rules.repeated(texts, () if task.name == PARSE else (self.text,))
+        return found + rules.repeated(answer, () if task.name == PARSE else (self.text,))
 
     def _meaning(self, text: str) -> list[str]:
         if self.task.name == KNOWLEDGE:

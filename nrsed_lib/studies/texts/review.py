@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
 
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.answers import acceptance
 from nrsed_lib.studies.texts.captions import Caption, recorded, spoken
-from nrsed_lib.studies.texts.questions import Question, task_of
+from nrsed_lib.studies.texts.questions import TextAnswer, TextQuestion, task_of
 from nrsed_lib.studies.texts.sounds import sounds_of
 
 OTHERS = ("its own held-out phrasings", "another sound's caption", "its caption and another's in one")
@@ -51,7 +50,7 @@ def refusals(captions: Mapping[str, Caption], label: str, other: str, prompt: st
     Columns: spoilt, text, said. `other`: the sound that is confused with it, or added to it.
     """
     sounds = sounds_of(captions)
-    question = Question(task_of(f"augment/{prompt}"), captions[label].original, 0, label, sounds)
+    question = TextQuestion(task_of(f"augment/{prompt}"), captions[label].original, 0, label, sounds)
     good = list(captions[label].augmented[prompt][:-1])
     spoilt = {
         "source lost": captions[other].original,
@@ -85,9 +84,24 @@ def meaning_rule(captions: Mapping[str, Caption]) -> pd.DataFrame:
 
 def answers_of_models() -> tuple[pd.DataFrame, pd.DataFrame]:
     """What the rules made of models' answers to the augmentation prompts: how many were accepted (see
-    `text_answers.acceptance`), and the last fault of each that was not (by, task, input, fault). No rows when no model
+    `acceptance`), and the last fault of each that was not (by, task, input, fault). No rows when no model
     was asked.
     """
     asked = [answer for answer in recorded() if answer.model and answer.task.startswith("augment/")]
     never = [(a.by, a.task, a.input, a.fault) for a in asked if a.fault is not None]
     return acceptance(asked), pd.DataFrame(never, columns=["by", "task", "input", "fault"])
+
+
+def acceptance(answers: Iterable[TextAnswer]) -> pd.DataFrame:
+    """What became of questions to models, one row for each (by, task, shots).
+
+    nb_asked, at_first, after_repair, never: counts of questions.
+    """
+    columns = ["by", "task", "shots", "nb_asked", "at_first", "after_repair", "never"]
+    rows = []
+    for answer in answers:
+        if answer.model:
+            never, first = answer.fault is not None, (answer.attempts or 1) == 1
+            rows.append((answer.by, answer.task, answer.shots, 1, first and not never, not first and not never, never))
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], int))
+    return table.groupby(columns[:3], as_index=False, sort=False).sum()

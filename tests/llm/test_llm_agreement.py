@@ -12,30 +12,23 @@ from endpoint import choose, serve
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import AnswerError
-from nrsed_lib.llm import compare
-from nrsed_lib.llm.answers import Answer, read_answers, write_answers
-from nrsed_lib.llm.prompts import messages, prompt_hash
-from nrsed_lib.llm.selection import live_answers, select
+from nrsed_lib.llm.agreement import agreement, agreement_with_live, means
+from nrsed_lib.llm.noise import NoiseAnswer, noise_questions
+from nrsed_lib.llm.records import write_records
+from nrsed_lib.llm.selection import select
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import load_profile
 
 VOCABULARY = list("abcdefgh")
 
 
-def answers(chosen: dict[str, str]) -> dict[str, Answer]:
+def answers(chosen: dict[str, str]) -> list[NoiseAnswer]:
     """One answer a label; its noise classes are the letters given."""
-    made = [
-        Answer(
-            label_set=[label],
-            noise_classes=list(letters),
-            author="us",
-            model=None,
-            prompt=prompt_hash(messages([label], VOCABULARY)),
-            date="2026-11-20",
-        )
-        for label, letters in chosen.items()
+    questions = noise_questions([[label] for label in chosen], VOCABULARY)
+    return [
+        question.record(list(letters), author="us", model=None, date="2026-11-20")
+        for question, letters in zip(questions, chosen.values(), strict=True)
     ]
-    return {answer.prompt: answer for answer in made}
 
 
 @pytest.mark.parametrize(
@@ -50,18 +43,18 @@ def answers(chosen: dict[str, str]) -> dict[str, Answer]:
     ],
 )
 def test_one_label_set(a, b, jaccard, agreed, kappa):
-    [row] = compare.compare(answers({"Dog": a}), answers({"Dog": b}), VOCABULARY).to_dict("records")
+    [row] = agreement(answers({"Dog": a}), answers({"Dog": b}), VOCABULARY).to_dict("records")
     assert (row["label_set"], row["nb_a"], row["nb_b"], row["nb_both"]) == ("Dog", len(a), len(b), len({*a} & {*b}))
     assert [row["jaccard"], row["agreed"], row["kappa"]] == pytest.approx([jaccard, agreed, kappa], nan_ok=True)
 
 
 def test_label_sets_that_both_have_answered_and_their_means():
     a, b = answers({"Cat": "ab", "Dog": "ab", "Speech": "a"}), answers({"Speech": "b", "Dog": "ab", "Frying": "a"})
-    table = compare.compare(a, b, VOCABULARY)
+    table = agreement(a, b, VOCABULARY)
     assert table.label_set.tolist() == ["Dog", "Speech"]
-    mean = compare.means(table)
+    mean = means(table)
     assert (mean["label sets"], mean.nb_a, mean.jaccard, mean.agreed) == (2, 1.5, 0.5, (1 + 6 / 8) / 2)
-    swapped = compare.compare(b, a, VOCABULARY).set_index("label_set").loc[table.label_set]
+    swapped = agreement(b, a, VOCABULARY).set_index("label_set").loc[table.label_set]
     assert swapped[["jaccard", "agreed", "kappa"]].to_numpy() == pytest.approx(
         table[["jaccard", "agreed", "kappa"]].to_numpy()
     )
@@ -69,9 +62,9 @@ def test_label_sets_that_both_have_answered_and_their_means():
 
 def test_what_cannot_be_compared_says_so():
     with pytest.raises(AnswerError, match="none of 1 and 1 answers are to the same prompt"):
-        compare.compare(answers({"Cat": "a"}), answers({"Dog": "a"}), VOCABULARY)
+        agreement(answers({"Cat": "a"}), answers({"Dog": "a"}), VOCABULARY)
     with pytest.raises(AnswerError, match=r"\['h'\], not among the 3 noise classes"):
-        compare.compare(answers({"Dog": "a"}), answers({"Dog": "h"}), VOCABULARY[:3])
+        agreement(answers({"Dog": "a"}), answers({"Dog": "h"}), VOCABULARY[:3])
 
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:
@@ -81,13 +74,11 @@ def command(*words: object) -> subprocess.CompletedProcess[str]:
 
 def test_the_command(tmp_path):
     recorded = DATA / "answers" / "smoke.json"
-    fewer = [a.model_copy(update={"noise_classes": a.noise_classes[:1]}) for a in read_answers(recorded).values()]
-    write_answers(tmp_path / "fewer.json", fewer, "test")
+    fewer = [a.model_copy(update={"noise_classes": a.noise_classes[:1]}) for a in NoiseAnswer.read(recorded)]
+    write_records(tmp_path / "fewer.json", fewer, "test")
     done = command(recorded, tmp_path / "fewer.json", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
-    expected = compare.compare(
-        read_answers(recorded), {a.prompt: a for a in fewer}, load_profile("smoke").data.noise_classes
-    )
+    expected = agreement(NoiseAnswer.read(recorded), fewer, load_profile("smoke").data.noise_classes)
     lines = [line.split() for line in done.stdout.splitlines() if line]
     assert [line[-3] for line in lines[1 : 1 + len(fewer)]] == [f"{value:.3f}" for value in expected.jaccard]
     assert [line[-3] for line in lines[1 + len(fewer) :]] == ["jaccard", f"{expected.jaccard.mean():.3f}"]
@@ -108,7 +99,7 @@ def test_a_live_run_on_the_papers_question_takes_the_place_of_the_recorded_answe
     def reply(body: dict):
         return choose(*(liked if len(body["messages"]) == 3 else without))  # the question alone, or a fault after it
 
-    assert compare.with_live(run) == {}
+    assert agreement_with_live(run) == {}
     run.folder.mkdir(parents=True)
     with serve(reply) as endpoint:
         monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
@@ -116,10 +107,10 @@ def test_a_live_run_on_the_papers_question_takes_the_place_of_the_recorded_answe
     pets = [labels for labels in chosen if labels & {"Cat", "Dog"}]
     assert len(chosen) == 134 and len(endpoint.requests) == 134 + len(pets)
     assert all(noises == (without if labels in pets else liked) for labels, noises in chosen.items())
-    recorded, live = DATA / "answers" / "paper.json", live_answers(run)
+    recorded, live = DATA / "answers" / "paper.json", NoiseAnswer.live_file(run)
     assert {a["model"] for a in json.loads(live.read_text())["answers"]} == {"tiny-2026"}
 
-    [(name, table)] = compare.with_live(run).items()
+    [(name, table)] = agreement_with_live(run).items()
     assert name == "answers-tiny.json" and len(table) == 134
     # Nobody recorded Purr (a cat) or artillery (not at a home); the other four are heard in every room.
     nb_a, nb_b = table.nb_a, table.nb_b

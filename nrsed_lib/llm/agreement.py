@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import AnswerError
-from nrsed_lib.llm.answers import Answer, read_answers
+from nrsed_lib.llm.noise import NoiseAnswer
 from nrsed_lib.llm.review import title
 from nrsed_lib.paths import DATA
 
 
-def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequence[str]) -> pd.DataFrame:
+def agreement(a: Iterable[NoiseAnswer], b: Iterable[NoiseAnswer], vocabulary: Sequence[str]) -> pd.DataFrame:
     """One row for each prompt that both answered, in the order of `a`:
 
     label_set, nb_a, nb_b, nb_both: how many classes each chose, and both;
@@ -24,16 +24,17 @@ def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequen
     left to agree on (Cohen 1960): 1 when the same, around 0 when one choice says nothing of the other; not a number
     where both chose everything.
 
-    a, b: prompt hash -> answer, as `read_answers` gives them. Raises AnswerError when no prompt is in both (other
-    label sets, or another vocabulary or wording), or when an answer names a class that is not in `vocabulary`.
+    Raises AnswerError when no prompt is in both (other label sets, or another vocabulary or wording), or when an answer
+    names a class that is not in `vocabulary`.
     """
-    prompts = [prompt for prompt in a if prompt in b]
+    of_a, of_b = ({answer.prompt: answer for answer in answers} for answers in (a, b))
+    prompts = [prompt for prompt in of_a if prompt in of_b]
     if not prompts:
         raise AnswerError(
-            f"none of {len(a)} and {len(b)} answers are to the same prompt: compare answers to one profile's question "
-            "(same label sets, noise vocabulary and wording)"
+            f"none of {len(of_a)} and {len(of_b)} answers are to the same prompt: compare answers to one profile's "
+            "question (same label sets, noise vocabulary and wording)"
         )
-    in_a, in_b = (_chosen([answers[p] for p in prompts], vocabulary) for answers in (a, b))
+    in_a, in_b = (_chosen([of[prompt] for prompt in prompts], vocabulary) for of in (of_a, of_b))
     nb_a, nb_b, nb_both = in_a.sum(1), in_b.sum(1), (in_a & in_b).sum(1)
     agreed = (in_a == in_b).mean(1)
     p, q = nb_a / len(vocabulary), nb_b / len(vocabulary)
@@ -42,7 +43,7 @@ def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequen
         kappa = (agreed - by_chance) / (1 - by_chance)
     return pd.DataFrame(
         {
-            "label_set": [title(a[prompt].label_set) for prompt in prompts],
+            "label_set": [title(of_a[prompt].label_set) for prompt in prompts],
             "nb_a": nb_a,
             "nb_b": nb_b,
             "nb_both": nb_both,
@@ -53,7 +54,7 @@ def compare(a: Mapping[str, Answer], b: Mapping[str, Answer], vocabulary: Sequen
     )
 
 
-def _chosen(answers: Sequence[Answer], vocabulary: Sequence[str]) -> np.ndarray:
+def _chosen(answers: Sequence[NoiseAnswer], vocabulary: Sequence[str]) -> np.ndarray:
     """bool (nb_answers, nb_noise_classes): which classes each answer chose."""
     number = {noise: i for i, noise in enumerate(vocabulary)}
     chosen = np.zeros((len(answers), len(vocabulary)), dtype=bool)
@@ -67,8 +68,8 @@ def _chosen(answers: Sequence[Answer], vocabulary: Sequence[str]) -> np.ndarray:
     return chosen
 
 
-def with_live(run: Run) -> dict[str, pd.DataFrame]:
-    """The answers recorded for a profile (a) beside those of each of its live runs (b): file name -> `compare`.
+def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:
+    """The answers recorded for a profile (a) beside those of each of its live runs (b): file name -> `agreement`.
 
     Live runs file their answers in results/<profile>/answers-<model>.json. Empty when there are none, or none
     recorded to compare them with.
@@ -76,11 +77,12 @@ def with_live(run: Run) -> dict[str, pd.DataFrame]:
     recorded = DATA / "answers" / run.profile.llm.answers
     if not recorded.exists():
         return {}
-    a, vocabulary = read_answers(recorded), run.profile.data.noise_classes
-    live = {path.name: read_answers(path) for path in sorted(run.tables.glob("answers-*.json"))}
-    return {name: compare(a, b, vocabulary) for name, b in live.items() if a.keys() & b.keys()}
+    a, vocabulary = NoiseAnswer.read(recorded), run.profile.data.noise_classes
+    live = {path.name: NoiseAnswer.read(path) for path in sorted(run.tables.glob("answers-*.json"))}
+    prompts = {answer.prompt for answer in a}
+    return {name: agreement(a, b, vocabulary) for name, b in live.items() if any(x.prompt in prompts for x in b)}
 
 
 def means(table: pd.DataFrame) -> pd.Series:
-    """Of a `compare` table: how many label sets, mean sizes, and mean jaccard, agreed and kappa over label sets."""
+    """Of an `agreement` table: how many label sets, mean sizes, and mean jaccard, agreed and kappa over label sets."""
     return pd.concat([pd.Series({"label sets": len(table)}), table.drop(columns="label_set").mean()])
