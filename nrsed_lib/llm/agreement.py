@@ -41,17 +41,9 @@ def agreement(a: Iterable[NoiseAnswer], b: Iterable[NoiseAnswer], vocabulary: Se
     by_chance = p * q + (1 - p) * (1 - q)
     with np.errstate(invalid="ignore"):  # 0 / 0 where both chose everything
         kappa = (agreed - by_chance) / (1 - by_chance)
-    return pd.DataFrame(
-        {
-            "label_set": [title(of_a[prompt].label_set) for prompt in prompts],
-            "nb_a": nb_a,
-            "nb_b": nb_b,
-            "nb_both": nb_both,
-            "jaccard": nb_both / (nb_a + nb_b - nb_both),
-            "agreed": agreed,
-            "kappa": kappa,
-        }
-    )
+    sets, jaccard = [title(of_a[prompt].label_set) for prompt in prompts], nb_both / (nb_a + nb_b - nb_both)
+    columns = {"nb_a": nb_a, "nb_b": nb_b, "nb_both": nb_both, "jaccard": jaccard, "agreed": agreed, "kappa": kappa}
+    return pd.DataFrame({"label_set": sets, **columns})
 
 
 def _chosen(answers: Sequence[NoiseAnswer], vocabulary: Sequence[str]) -> np.ndarray:
@@ -80,7 +72,7 @@ def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:
     a, vocabulary = NoiseAnswer.read(recorded), run.profile.data.noise_classes
     live = {path.name: NoiseAnswer.read(path) for path in sorted(run.tables.glob("answers-*.json"))}
     prompts = {answer.prompt for answer in a}
-    return {name: agreement(a, b, vocabulary) for name, b in live.items() if any(x.prompt in prompts for x in b)}
+    return {name: agreement(a, b, vocabulary) for name, b in live.items() if prompts & {x.prompt for x in b}}
 
 
 def means(table: pd.DataFrame) -> pd.Series:

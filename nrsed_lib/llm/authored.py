@@ -37,42 +37,34 @@ def judgements(profile: str) -> dict[str, Any]:
     text = yaml.safe_load(JUDGEMENTS.read_text())
     for vocabulary in text["vocabularies"]:
         if profile in vocabulary["profiles"]:
-            judged = _from_table(vocabulary) if "table" in vocabulary else {"never": [], **vocabulary}
+            judged = by_place_and_event(vocabulary) if "table" in vocabulary else {"never": [], **vocabulary}
             return {"author": text["author"], "date": text["date"], **judged}
     raise AnswerError(f"{JUDGEMENTS} has no judgements on the vocabulary of profile {profile!r}; add them")
 
 
-def judgement_table(profile: str) -> pd.DataFrame:
-    """Judgements class by class: class, reason (str); places, is, sounds_like, by_rule_only (lists of str).
-
-    Raises AnswerError where a profile's vocabulary was not judged in this way.
-    """
-    name = judgements(profile).get("table")
-    if name is None:
-        raise AnswerError(f"{JUDGEMENTS} names no table of judgements for profile {profile!r}")
-    return _read_table(name)
-
-
-def _read_table(name: str) -> pd.DataFrame:
+def judgement_table(name: str = "judgements_paper.csv") -> pd.DataFrame:
+    """Judgements class by class: class, reason (str); places, is, sounds_like, by_rule_only (lists of str)."""
     table = pd.read_csv(JUDGEMENTS.with_name(name), dtype=str, keep_default_na=False)
     lists = ["places", "is", "sounds_like", "by_rule_only"]
     table[lists] = table[lists].map(lambda cell: cell.split(" | ") if cell else [])
     return table
 
 
-def _from_table(vocabulary: dict[str, Any]) -> dict[str, Any]:
+def by_place_and_event(vocabulary: dict[str, Any]) -> dict[str, Any]:
     """A vocabulary judged class by class, in the form of those judged by place and event."""
-    table = _read_table(vocabulary["table"])
+    table = judgement_table(vocabulary["table"])
     heard = table.explode("places").dropna(subset="places")
     alike = table.assign(target=table["sounds_like"] + table["by_rule_only"]).explode("target")
+    events = {
+        label: {**event, "sounds_like": alike["class"][alike["target"] == label].tolist()}
+        for label, event in vocabulary["events"].items()
+    }
+    places = heard.groupby("places")["class"].agg(list).to_dict()
     return {
         **vocabulary,
-        "places": heard.groupby("places")["class"].agg(list).to_dict(),
+        "places": places,
+        "events": events,
         "never": table["class"][table["is"].str.len() > 0].tolist(),
-        "events": {
-            label: {**event, "sounds_like": alike["class"][alike["target"] == label].tolist()}
-            for label, event in vocabulary["events"].items()
-        },
     }
 
 
@@ -132,15 +124,13 @@ def answer_all(profile: Profile) -> list[NoiseAnswer]:
 
 def about(profile: Profile) -> str:
     """What a file of these answers says of itself."""
-    judged = judgements(profile.name)
-    made_from = ["judgements.yaml", *([judged["table"]] if "table" in judged else [])]
-    return ABOUT.format(
-        author=judged["author"],
-        judgements=" and ".join(f"data/answers/{name}" for name in made_from),
-        sets="label set of DESED's labelled training clips"
-        if profile.data.source == "desed"
-        else f"set of at most {profile.data.max_events_per_clip} target classes of the profile '{profile.name}'",
-    )
+    judged, data = judgements(profile.name), profile.data
+    files = ["judgements.yaml", *([judged["table"]] if "table" in judged else [])]
+    sets = f"set of at most {data.max_events_per_clip} target classes of the profile '{profile.name}'"
+    if data.source == "desed":
+        sets = "label set of DESED's labelled training clips"
+    made_from = " and ".join(f"data/answers/{name}" for name in files)
+    return ABOUT.format(author=judged["author"], judgements=made_from, sets=sets)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from nrsed_lib.data.ontology import load_ontology
 from nrsed_lib.llm.records import Message, Question, Record
@@ -27,15 +27,6 @@ VOCABULARY = "Uγ, the event classes to select from, one a line:\n{classes}"
 FORMAT = 'Answer with JSON only: {"noise_classes": [...]}, each class spelled exactly as in Uγ.'
 
 
-class Choice(BaseModel):
-    """What is asked of the LLM: structured output with this schema."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    # A class that is named twice counts once.
-    noise_classes: Annotated[list[str], AfterValidator(lambda names: list(dict.fromkeys(names)))]
-
-
 class NoiseAnswer(Record):
     """The noise classes that may occur in clips of one label set."""
 
@@ -47,7 +38,7 @@ class NoiseAnswer(Record):
     )
 
     label_set: list[str] = Field(min_length=1)
-    noise_classes: list[str]
+    noise_classes: Annotated[list[str], AfterValidator(lambda names: list(dict.fromkeys(names)))]  # named twice: once
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ class NoiseQuestion(Question[NoiseAnswer]):
     label_set: frozenset[str]
     vocabulary: Sequence[str]
 
-    record_type, form = NoiseAnswer, Choice
+    record_type = NoiseAnswer
 
     def __post_init__(self) -> None:
         if not self.label_set:

@@ -6,15 +6,16 @@ and what an answer has to keep, and in a `Record` what is filed of it; the rest 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer, model_validator
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import AnswerError
@@ -61,8 +62,10 @@ class Record(BaseModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _what_was_asked_first(self, dump: Any) -> dict[str, Any]:
-        return dict(sorted(dump(self).items(), key=lambda field: field[0] in Record.model_fields))
+    def _what_was_said(self, dump: Any) -> dict[str, Any]:
+        """Nothing that was not said of it; question and answer first."""
+        said = {name: value for name, value in dump(self).items() if name in self.model_fields_set}
+        return dict(sorted(said.items(), key=lambda field: field[0] in Record.model_fields))
 
     @property
     def answer(self) -> tuple[str, ...]:
@@ -96,29 +99,24 @@ class Record(BaseModel):
 R = TypeVar("R", bound=Record)
 
 
-def written(record: Record) -> dict[str, Any]:
-    """What is written of a record: nothing that was not said of it."""
-    return record.model_dump(mode="json", exclude_unset=True)
-
-
 def write_records(path: Path, records: Iterable[Record], about: str) -> None:
     """One record a line, atomically: a run that is killed leaves the old file or the new one."""
-    lines = ",\n".join("  " + json.dumps(written(record), ensure_ascii=False) for record in records)
+    lines = ",\n".join("  " + json.dumps(record.model_dump(mode="json"), ensure_ascii=False) for record in records)
     with atomic(path) as temporary:
         temporary.write_text(f'{{"about": {json.dumps(about, ensure_ascii=False)},\n "answers": [\n{lines}\n]}}\n')
 
 
-class Question(ABC, Generic[R]):
-    """A question to a language model; `str` of it is how errors call it.
+@functools.cache
+def answer_form(field: str, least: int | None = None, most: int | None = None) -> type[BaseModel]:
+    """A schema with one field, a list of strings."""
+    strings: Any = (Annotated[list[str], Field(min_length=least, max_length=most)], ...)
+    return create_model(field.title(), __config__=ConfigDict(extra="forbid"), **{field: strings})
 
-    record_type: what is filed of it. form: the schema of a reply, with the answer as its one field.
-    """
+
+class Question(ABC, Generic[R]):
+    """A question to a language model; `str` of it is how errors call it. record_type: what is filed of it."""
 
     record_type: type[R]
-
-    @property
-    @abstractmethod
-    def form(self) -> type[BaseModel]: ...
 
     @abstractmethod
     def conversation(self) -> list[Message]:
@@ -131,6 +129,11 @@ class Question(ABC, Generic[R]):
     @abstractmethod
     def asked(self) -> dict[str, Any]:
         """The fields of a record that say what was asked."""
+
+    @property
+    def form(self) -> type[BaseModel]:
+        """The schema of a reply: the answer is its one field."""
+        return answer_form(self.record_type.ANSWER)
 
     def when_recorded(self, record: R) -> Question[R]:
         """The same question under the rules that its record was accepted by."""

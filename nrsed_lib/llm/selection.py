@@ -14,7 +14,7 @@ from nrsed_lib.data.prepare import load_split
 from nrsed_lib.llm import paper
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.llm.noise import NoiseAnswer, NoiseQuestion, noise_questions
-from nrsed_lib.llm.records import replay, written
+from nrsed_lib.llm.records import replay
 from nrsed_lib.paths import DATA
 from nrsed_lib.store import write_json
 
@@ -52,7 +52,7 @@ def select(run: Run) -> Selection:
             answers = replay(asked, recorded)
         else:
             answers = ask_all(asked, llm, [recorded, NoiseAnswer.live_file(run)], keep_going=False)
-        write_json(path, [written(answer) for answer in answers])
+        write_json(path, [answer.model_dump(mode="json") for answer in answers])
     return load_selection(run)
 
 

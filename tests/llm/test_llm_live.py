@@ -15,7 +15,7 @@ from endpoint import Response, choose, completion, error, serve
 from nrsed_lib.errors import LlmError
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.llm.client import Client
-from nrsed_lib.llm.noise import PROMPT, Choice, NoiseAnswer, noise_questions
+from nrsed_lib.llm.noise import PROMPT, NoiseAnswer, noise_questions
 from nrsed_lib.profile import Llm
 
 KEY = "sk-very-secret"
@@ -87,7 +87,7 @@ def test_a_wrong_key_is_not_tried_again_and_not_repeated(key):
     with serve(error(401, f"Incorrect API key provided: {KEY}")) as endpoint:
         key(endpoint)
         with pytest.raises(LlmError, match="401") as caught:
-            Client(settings()).ask([{"role": "user", "content": "?"}], Choice)
+            Client(settings()).ask([{"role": "user", "content": "?"}], noise_questions([DOG], VOCABULARY)[0].form)
     assert len(endpoint.requests) == 1
     assert KEY not in str(caught.value)
     assert caught.value.__suppress_context__  # the original, which repeats the key, is not shown

@@ -15,12 +15,13 @@ from nrsed_lib.llm.noise import NoiseAnswer, NoiseQuestion
 from nrsed_lib.llm.selection import label_sets, select, selected_answers
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data, load_profile
+from tools import vocabulary
 
 PROFILE = load_profile("paper")
 VOCABULARY = PROFILE.data.noise_classes
 ONTOLOGY = ontology.load_ontology()
 ANSWERS = {answer.prompt: answer for answer in NoiseAnswer.read(DATA / "answers" / "paper.json")}
-JUDGED = authored.judgement_table("paper")
+JUDGED = authored.judgement_table()
 
 
 @pytest.fixture
@@ -33,18 +34,18 @@ def mirror(shared, monkeypatch, tmp_path: Path):
 
 
 def test_the_committed_tables_are_the_published_metadata(mirror):
-    derived = paper.derive_label_sets()
+    derived = vocabulary.derive_label_sets()
     assert list(paper.paper_label_sets().items()) == [(frozenset(s.split(" + ")), n) for s, n in derived.to_numpy()]
-    assert paper.paper_vocabulary() == paper.derive_vocabulary()["class"].tolist()
+    assert paper.paper_vocabulary() == vocabulary.derive_vocabulary()["class"].tolist()
 
 
 def test_the_papers_label_sets():
-    sets, vocabulary = paper.paper_label_sets(), paper.paper_vocabulary()
-    assert len(sets) == 134 and len(vocabulary) == 447
+    sets, noises = paper.paper_label_sets(), paper.paper_vocabulary()
+    assert len(sets) == 134 and len(noises) == 447
     assert sum(sets.values()) == 10_000 + 3_463 + 1_578
-    bill = paper.cost(sets, vocabulary)
+    bill = paper.cost(sets, noises)
     assert len(bill) == 134
-    characters = sum(len(m["content"]) for m in NoiseQuestion(next(iter(sets)), vocabulary).conversation())
+    characters = sum(len(m["content"]) for m in NoiseQuestion(next(iter(sets)), noises).conversation())
     assert bill.prompt_tokens[0] == round(characters / 4)
     assert bill.answer_tokens.gt(0).all()
 

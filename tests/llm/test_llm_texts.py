@@ -28,7 +28,6 @@ from nrsed_lib.studies.texts.questions import (
     augmentations,
     task_of,
     tasks,
-    texts_form,
 )
 from nrsed_lib.studies.texts.sounds import sounds_of
 
@@ -40,12 +39,14 @@ PROMPTS = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
 def test_the_tasks_and_the_form_of_their_answers():
     assert list(tasks()) == [*(f"augment/{name}" for name in PROMPTS), PARSE, KNOWLEDGE]
     assert augmentations() == PROMPTS
-    schema = texts_form(5).model_json_schema()
+    schema = augment().form.model_json_schema()
     assert schema["properties"]["texts"] | {"title": ""} == {
         "items": {"type": "string"}, "maxItems": 5, "minItems": 5, "title": "", "type": "array",
     }  # fmt: skip
     assert schema["required"] == ["texts"] and schema["additionalProperties"] is False
-    assert "maxItems" not in texts_form(None).model_json_schema()["properties"]["texts"]
+    assert (
+        "maxItems" not in TextQuestion(task_of(PARSE), "A dog barks.").form.model_json_schema()["properties"]["texts"]
+    )
 
 
 def test_examples_are_earlier_turns_in_the_same_words():

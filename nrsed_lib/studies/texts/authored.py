@@ -20,20 +20,15 @@ ABOUT = (
 
 def texts_written(task: str) -> dict[str, tuple[str, ...]]:
     """class -> what was written for a task. Raises AnswerError naming class and file when something is missing."""
-    texts: dict[str, tuple[str, ...]]
     if task == KNOWLEDGE:
-        sentences = read("knowledge.yaml")["sounds"]
-        missing = [name for name in all_sounds() if name not in sentences]
-        texts = {name: (sentence.strip(),) for name, sentence in sentences.items()}
-        where = "knowledge.yaml"
+        sentences, where, nb = read("knowledge.yaml")["sounds"], "knowledge.yaml", 1
+        given = {name: [sentences[name]] if name in sentences else [] for name in all_sounds()}
     else:
-        prompt = task.removeprefix("augment/")
-        texts = {name: tuple(text.strip() for text in entry.get(prompt, ())) for name, entry in written().items()}
-        missing = [name for name, given in texts.items() if len(given) != NB_TEXTS]
-        where = "sounds*.yaml"
-    if missing:
+        prompt, where, nb = task.removeprefix("augment/"), "sounds*.yaml", NB_TEXTS
+        given = {name: entry.get(prompt, []) for name, entry in written().items()}
+    if missing := [name for name, texts in given.items() if len(texts) != nb]:
         raise AnswerError(f"data/captions/{where}: {task} of {', '.join(missing)} is missing or not complete; write it")
-    return texts
+    return {name: tuple(text.strip() for text in texts) for name, texts in given.items()}
 
 
 def answer_all() -> list[TextAnswer]:

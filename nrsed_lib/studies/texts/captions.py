@@ -21,7 +21,8 @@ from nrsed_lib.studies.texts.questions import KNOWLEDGE, PARSE, TextAnswer, Text
 from nrsed_lib.studies.texts.sounds import FOLDER, Sound, sounds_of
 
 BY_PROJECT = FOLDER / "answers" / "project.json"  # what was written here; beside it a file of each model
-SHOTS = 5  # of the knowledge parser, as in OpenSep
+Words = tuple[int, int] | None  # the least and most words of a text, instead of the task's own
+SHOTS = 5  # of both parsers, as in OpenSep
 
 
 @dataclass(frozen=True)
@@ -40,41 +41,33 @@ class Caption:
     knowledge: str
 
 
-def questions(
-    task: str, sounds: Mapping[str, Sound], shots: int = 0, words: tuple[int, int] | None = None
-) -> list[TextQuestion]:
-    """What is asked about each sound, in their order: the task on its caption.
-
-    words: the least and most words of a text, instead of the task's own.
-    """
+def questions(task: str, sounds: Mapping[str, Sound], shots: int = 0, words: Words = None) -> list[TextQuestion]:
+    """What is asked about each sound, in their order: the task on its caption."""
     asked = task_of(task)
     asked = replace(asked, words=words or asked.words)
     return [TextQuestion(asked, sound.caption, shots, name, sounds) for name, sound in sounds.items()]
 
 
 def questions_on(
-    data: Data,
-    names: Sequence[str],
-    shots: Sequence[int] = (0,),
-    words: tuple[int, int] | None = None,
-    inputs: Path | None = None,
+    data: Data, names: Sequence[str], shots: Sequence[int] = (0,), words: Words = None, inputs: Path | None = None
 ) -> list[TextQuestion]:
     """The questions of the named tasks on a profile's sounds, each with every one of `shots`.
 
-    names: "augment" stands for all its prompts. words: as in `questions`. inputs: a file of captions to be parsed, one
-    a line. Raises AnswerError for an unknown task, too many shots, or "parse" without a file of captions.
+    names: "augment" stands for all its prompts. inputs: a file of captions to be parsed, one a line. Raises AnswerError
+    for an unknown task, too many shots, or "parse" without a file of captions.
     """
+    if PARSE in names and (inputs is None or not inputs.is_file()):
+        raise AnswerError(f"{inputs or 'no file'}: name a file of captions to be parsed with --inputs")
+    text = inputs.read_text() if inputs and PARSE in names else ""
+    lines = dict.fromkeys(filter(None, map(str.strip, text.splitlines())))
     every_prompt = [f"augment/{prompt}" for prompt in augmentations()]
     asked: list[TextQuestion] = []
     for name in dict.fromkeys(task for short in names for task in (every_prompt if short == "augment" else [short])):
-        for nb_shots in shots:
-            if name != PARSE:
-                asked += questions(name, sounds_of(data.classes + data.noise_classes), nb_shots, words)
-                continue
-            if inputs is None or not inputs.is_file():
-                raise AnswerError(f"{inputs or 'no file'}: name a file of captions to be parsed with --inputs")
-            lines = dict.fromkeys(filter(None, map(str.strip, inputs.read_text().splitlines())))
-            asked += [TextQuestion(task_of(PARSE), line, nb_shots) for line in lines]
+        for nb in shots:
+            if name == PARSE:
+                asked += [TextQuestion(task_of(PARSE), line, nb) for line in lines]
+            else:
+                asked += questions(name, sounds_of(data.classes + data.noise_classes), nb, words)
     return asked
 
 
@@ -89,19 +82,11 @@ def captions_of(classes: Iterable[str]) -> dict[str, Caption]:
     def written(task: str, shots: int = 0) -> list[tuple[str, ...]]:
         return [answer.texts for answer in replay(questions(task, sounds, shots), BY_PROJECT, _read(BY_PROJECT))]
 
-    augmented = {prompt: written(f"augment/{prompt}") for prompt in augmentations()}
-    knowledge = written(KNOWLEDGE, SHOTS)
-    return {
-        name: Caption(
-            name,
-            sound.caption,
-            {prompt: texts[i] for prompt, texts in augmented.items()},
-            sound.held_out,
-            sound.words,
-            knowledge[i][0],
-        )
-        for i, (name, sound) in enumerate(sounds.items())
-    }
+    augmented, captions = {prompt: written(f"augment/{prompt}") for prompt in augmentations()}, {}
+    for i, (sound, [knowledge]) in enumerate(zip(sounds.values(), written(KNOWLEDGE, SHOTS), strict=True)):
+        more = {prompt: texts[i] for prompt, texts in augmented.items()}
+        captions[sound.name] = Caption(sound.name, sound.caption, more, sound.held_out, sound.words, knowledge)
+    return captions
 
 
 def texts_of(task: str, classes: Iterable[str], by: str = PROJECT, shots: int = 0) -> dict[str, tuple[str, ...]]:
@@ -135,7 +120,7 @@ def _read(path: Path) -> list[TextAnswer]:
     return TextAnswer.read(path)
 
 
-def classes_named(text: str, captions: Mapping[str, Caption] | Mapping[str, Sound]) -> set[str]:
+def classes_named(text: str, captions: Mapping[str, rules.Named]) -> set[str]:
     """The classes among `captions` that a text names, by their `words`: a rule of spelling, see `rules.named`."""
     return set(rules.named({name: caption.words for name, caption in captions.items()}, text))
 

@@ -1,8 +1,8 @@
 """From a caption to the sources it mentions: by a language model's recorded or live answers, or by plain rules.
 
 OpenSep (arXiv 2409.19270, section 3.1) asks an LLM with five examples. `LlmParser` does so, and replays what was
-recorded; `RuleParser` is no LLM but a handful of rules of English, and is what `parse` falls back to for captions that
-nobody recorded an answer for. Each parser says which it is in `name`, to be shown beside its results.
+recorded; `RuleParser` is no LLM but a handful of rules of English, for captions that nobody recorded an answer for.
+Each parser says which it is in `name`, to be shown beside its results.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.profile import Llm
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.captions import recorded_files
+from nrsed_lib.studies.texts.captions import SHOTS, recorded_files
 from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
-
-SHOTS = 5
 
 # What stands between two sources, and what is said of a source besides what it is.
 BETWEEN = re.compile(
@@ -37,13 +35,6 @@ OPENING = re.compile(
     r"(?:the )?(?:sounds?|noises?) of)\s+",
     re.IGNORECASE,
 )
-
-
-class Named(Protocol):
-    """Something with words: a `Sound` or a `Caption`."""
-
-    @property
-    def words(self) -> tuple[str, ...]: ...
 
 
 class Parser(Protocol):
@@ -64,7 +55,7 @@ class RuleParser:
 
     name = "rules (no LLM)"
 
-    def __init__(self, sounds: Mapping[str, Named] | None = None):
+    def __init__(self, sounds: Mapping[str, rules.Named] | None = None):
         self.words = {name: sound.words for name, sound in (sounds or {}).items()}
 
     def __call__(self, caption: str) -> list[str]:
@@ -94,8 +85,8 @@ class RuleParser:
 class LlmParser:
     """A model's answers to the parse question: recorded, or asked for now.
 
-    answers: records to replay. otherwise: parses what has no usable answer. by: replay only this author or model.
-    live: the settings of a model to be asked about captions without a record, and the file that its answers go to.
+    answers: records to replay, only of this author or model where `by` is given. otherwise: parses what has no usable
+    answer. live: the settings of a model to be asked for what has no record, and the file that its answers go to.
     """
 
     def __init__(
@@ -120,24 +111,15 @@ class LlmParser:
         return list(self.known.get(question.key, ())) or self.otherwise(caption)
 
 
-def parse(caption: str, parser: Parser | None = None) -> list[str]:
-    """The sources that a caption mentions, each a short text, none twice.
-
-    By default what is recorded in data/captions/answers, and for other captions `RuleParser`: rules, no LLM. For
-    many captions make the parser once, with `parser_of` or `recorded_parser`.
-    """
-    return (parser or recorded_parser())(caption)
-
-
 def recorded_parser(
-    sounds: Mapping[str, Named] | None = None, paths: Iterable[Path] | None = None, by: str | None = None
+    sounds: Mapping[str, rules.Named] | None = None, paths: Iterable[Path] | None = None, by: str | None = None
 ) -> Parser:
     """Recorded answers (of `paths`; the committed ones by default), and for other captions rules that know `sounds`."""
     files = recorded_files() if paths is None else paths
     return LlmParser((a for path in files for a in TextAnswer.read(path)), RuleParser(sounds), by=by)
 
 
-def parser_of(run: Run, sounds: Mapping[str, Named] | None = None) -> Parser:
+def parser_of(run: Run, sounds: Mapping[str, rules.Named] | None = None) -> Parser:
     """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, filed beside the tables."""
     if run.profile.llm.mode == "replay":
         return recorded_parser(sounds)

@@ -12,32 +12,16 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel
 
 from nrsed_lib.errors import AnswerError
-from nrsed_lib.llm.records import Message, Question, Record
+from nrsed_lib.llm.records import Message, Question, Record, answer_form
 from nrsed_lib.studies.texts import rules
 from nrsed_lib.studies.texts.sounds import FOLDER, NB_TEXTS, Sound, read
 
 PARSE, KNOWLEDGE = "parse", "knowledge"
-
-
-class Texts(BaseModel):
-    """What is asked of the LLM: structured output with this schema, and the number of texts in `texts_form`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    texts: list[str]
-
-
-@functools.cache
-def texts_form(nb_texts: int | None) -> type[Texts]:
-    """`Texts` with exactly so many texts; at least one for None."""
-    size = Field(min_length=nb_texts or 1, max_length=nb_texts)
-    form: Any = create_model("Texts", __base__=Texts, texts=(Annotated[list[str], size], ...))
-    return form
 
 
 @dataclass(frozen=True)
@@ -154,8 +138,8 @@ class TextQuestion(Question[TextAnswer]):
         return self.prompt, self.sound
 
     @property
-    def form(self) -> type[Texts]:
-        return texts_form(self.task.nb_texts)
+    def form(self) -> type[BaseModel]:
+        return answer_form("texts", self.task.nb_texts or 1, self.task.nb_texts)
 
     def asked(self) -> dict[str, Any]:
         words = self.task.words

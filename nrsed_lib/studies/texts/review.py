@@ -97,11 +97,11 @@ def acceptance(answers: Iterable[TextAnswer]) -> pd.DataFrame:
 
     nb_asked, at_first, after_repair, never: counts of questions.
     """
-    columns = ["by", "task", "shots", "nb_asked", "at_first", "after_repair", "never"]
     rows = []
     for answer in answers:
         if answer.model:
-            never, first = answer.fault is not None, (answer.attempts or 1) == 1
-            rows.append((answer.by, answer.task, answer.shots, 1, first and not never, not first and not never, never))
-    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[3:], int))
+            outcome = "never" if answer.fault else "at_first" if (answer.attempts or 1) == 1 else "after_repair"
+            rows.append({"by": answer.by, "task": answer.task, "shots": answer.shots, "nb_asked": 1, outcome: 1})
+    columns = ["by", "task", "shots", "nb_asked", "at_first", "after_repair", "never"]
+    table = pd.DataFrame(rows, columns=columns).fillna(0).astype(dict.fromkeys(columns[3:], int))
     return table.groupby(columns[:3], as_index=False, sort=False).sum()

@@ -10,10 +10,18 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from nrsed_lib.studies.texts.sounds import Sound
+
+
+class Named(Protocol):
+    """Something with words: a sound, or the caption of one."""
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
 
 ENDING = r"(?:e|es|s|ed|d|er|ers|r|rs|ing|ings|y|ies|ion|ation|le|les|led|ling)?(?:'s|')?"
 STOPWORDS = frozenset(
@@ -54,14 +62,14 @@ def named(words: Mapping[str, Sequence[str]], text: str) -> dict[str, list[str]]
     found = {sound: spans(own, plain) for sound, own in words.items()}
     every = {span[:2] for of_sound in found.values() for span in of_sound}
     whole = {(b, e) for b, e in every if not any((x <= b and e <= y) and (x, y) != (b, e) for x, y in every)}
-    kept = {sound: [word for b, e, word in of_sound if (b, e) in whole] for sound, of_sound in found.items()}
-    return {sound: list(dict.fromkeys(of_sound)) for sound, of_sound in kept.items() if of_sound}
+    called = {sound: [word for b, e, word in of_sound if (b, e) in whole] for sound, of_sound in found.items()}
+    return {sound: list(dict.fromkeys(of_sound)) for sound, of_sound in called.items() if of_sound}
 
 
 def stems(text: str) -> set[str]:
     """What is left of a text's content words without their endings; enough to see that two texts share one."""
-    kept = (word for word in normal(text).split() if word not in STOPWORDS)
-    return {re.sub(r"(?<=\w{3})(?:ings?|ed|es|s|e|er|ers|'s)$", "", word) for word in kept}
+    content = (word for word in normal(text).split() if word not in STOPWORDS)
+    return {re.sub(r"(?<=\w{3})(?:ings?|ed|es|s|e|er|ers|'s)$", "", word) for word in content}
 
 
 def share_a_word(a: str, b: str) -> bool:

@@ -62,23 +62,15 @@ def written() -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def _held_out() -> dict[str, list[str]]:
-    return read("heldout.yaml")
-
-
-@functools.cache
 def all_sounds() -> dict[str, Sound]:
     """Every class that something was written about."""
-    sounds = {}
+    phrasings, sounds = read("heldout.yaml"), {}
     for name, entry in written().items():
-        held_out = tuple(_held_out().get(name, ()))
+        held_out, path = tuple(phrasings.get(name, ())), FOLDER / "heldout.yaml"
         if len(held_out) != NB_HELD_OUT:
-            raise AnswerError(
-                f"{FOLDER / 'heldout.yaml'} has {len(held_out)} phrasings for {name!r}; write {NB_HELD_OUT}"
-            )
-        sounds[name] = Sound(
-            name, tuple(entry["words"]), tuple(entry.get("also", ())), entry["caption"].strip(), held_out
-        )
+            raise AnswerError(f"{path} has {len(held_out)} phrasings for {name!r}; write {NB_HELD_OUT}")
+        words, also = tuple(entry["words"]), tuple(entry.get("also", ()))
+        sounds[name] = Sound(name, words, also, entry["caption"].strip(), held_out)
     return sounds
 
 
