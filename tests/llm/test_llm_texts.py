@@ -32,7 +32,6 @@ from nrsed_lib.studies.texts.questions import (
 from nrsed_lib.studies.texts.sounds import sounds_of
 
 # The command that composes these texts, as it is called now, and as it was when the file was recorded.
-RENAMED = ("nrsed_lib.studies.texts.authored", "nrsed_lib.llm.authored_texts")
 PROMPTS = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
 
 
@@ -98,7 +97,7 @@ def test_texts_written_here_name_no_model_and_are_what_is_in_the_files_they_are_
     assert answers == authored_texts.answer_all()
     assert {(a.author, a.model, a.asked, a.attempts) for a in answers} == {(PROJECT, None, None, None)}
     about = json.loads(BY_PROJECT.read_text())["about"]
-    assert "not replies of a language model" in about and about == authored_texts.about().replace(*RENAMED)
+    assert "not replies of a language model" in about and about == authored_texts.about()
 
 
 def test_recorded_replies_of_models_keep_the_rules_they_were_accepted_under():
