@@ -31,7 +31,6 @@ from nrsed_lib.studies.texts.questions import (
 )
 from nrsed_lib.studies.texts.sounds import sounds_of
 
-# The command that composes these texts, as it is called now, and as it was when the file was recorded.
 PROMPTS = ["paraphrase", "tags", "detailed", "viewpoints", "chain_of_thought"]
 
 
