@@ -1,10 +1,19 @@
 """Systems as data: what is shared between them changes nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from nrsed_lib import systems
-from nrsed_lib.systems import MODELS, SYSTEMS, query_table, separate_and_remix
+from nrsed_lib import testing
+from nrsed_lib.artefacts import Run
+from nrsed_lib.data.prepare import load_condition, load_split
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.lass.separator import Separator
+from nrsed_lib.sed.detector import Detector
+from nrsed_lib.store import read_tensors
+from nrsed_lib.systems import MODELS, SYSTEMS, Networks, System, follow, follow_clip
+from nrsed_lib.testing import query_table, score_mixtures, separate_and_remix
 
 
 class Scaler:
@@ -16,9 +25,12 @@ class Scaler:
         return mixtures[pairs[:, 0]] * (pairs[:, 1:] + 1)
 
 
+NETWORKS = SimpleNamespace(separator=None, conditions=None, batch=3)
+
+
 @pytest.fixture
 def scaler(monkeypatch):
-    monkeypatch.setattr(systems, "separate", Scaler.separate)
+    monkeypatch.setattr(testing, "separate", Scaler.separate)
 
 
 def test_the_seven_systems_are_the_papers():
@@ -44,7 +56,7 @@ def test_each_table_gets_the_mean_of_its_own_tracks(scaler):
     asked = torch.rand(5, 7, 4, generator=generator) < 0.4  # (nb_tables, nb_clips, nb_classes)
     asked[0, 0] = False
     mixtures = torch.randn(7, 50, generator=generator)
-    remixes, which = separate_and_remix(None, mixtures, asked, None, 3)
+    remixes, which = separate_and_remix(NETWORKS, mixtures, asked)
     for table in range(5):
         for clip in range(7):
             queries = asked[table, clip].nonzero().flatten().tolist()
@@ -55,5 +67,82 @@ def test_each_table_gets_the_mean_of_its_own_tracks(scaler):
 
 def test_without_any_query_every_mixture_passes(scaler):
     mixtures = torch.randn(3, 20)
-    remixes, which = separate_and_remix(None, mixtures, torch.zeros(2, 3, 4, dtype=torch.bool), None, 3)
+    remixes, which = separate_and_remix(NETWORKS, mixtures, torch.zeros(2, 3, 4, dtype=torch.bool))
     torch.testing.assert_close(remixes[which], mixtures.expand(2, 3, 20))
+
+
+@pytest.fixture(scope="module")
+def networks(smoke_data) -> Networks:
+    """Untrained, but that no two detectors ask alike, and that some clips have no query and some several."""
+    profile = smoke_data.profile
+    detectors = {}
+    for seed, model in enumerate(MODELS):
+        torch.manual_seed(seed)
+        detectors[model] = Detector(profile).eval()
+        for values in detectors[model].crnn.parameters():
+            values.data.mul_(1.5)
+    texts = [query_text(name) for name in profile.data.classes]
+    ask = {"loud": lambda waveforms: (waveforms[:, : len(texts)] > 0).float()}
+    return Networks(detectors, Separator(profile.lass).eval(), texts, batch=2, askers=ask)
+
+
+def test_every_system_scores_as_one_clip_at_a_time_does(smoke_data, networks):
+    """The shared, batched way against the plain one; products of batches of another size are rounded otherwise."""
+    clips, condition = load_split(smoke_data, "test"), [*smoke_data.profile.data.conditions][-1]
+    mixtures, labels = load_condition(smoke_data, condition), clips.weak()
+    systems = SYSTEMS | {"asked": System("asked from outside", "loud")}
+    with torch.inference_mode():
+        asked = {m: networks.clip_scores(m, mixtures, labels) > 0.5 for m in (*MODELS, "loud")}
+    number = torch.cat([table.sum(1) for table in asked.values()])
+    assert len({table.numpy().tobytes() for table in asked.values()}) == len(asked)
+    assert (number == 0).any() and (number > 1).any()
+    scores, clip_scores = score_mixtures(networks, mixtures, labels, systems, clips_at_once=3)
+    assert list(scores) == list(systems)
+    for name, system in systems.items():
+        routes = [follow(system, networks, mixture, truth) for mixture, truth in zip(mixtures, labels, strict=True)]
+        plain = torch.stack([route.frame_scores for route in routes])
+        torch.testing.assert_close(scores[name], plain, atol=1e-5, rtol=0, msg=lambda m, n=name: f"system {n}: {m}")
+        if system.queries in clip_scores:
+            written = torch.stack([route.clip_scores for route in routes])
+            torch.testing.assert_close(clip_scores[system.queries], written, atol=1e-5, rtol=0)
+    assert not torch.allclose(scores["1"], scores["7"], atol=1e-3), "separation must matter for this to say something"
+
+
+def test_a_route_is_followed_to_its_end(smoke_data, networks):
+    mixture, labels = load_condition(smoke_data, "clean", [0])[0], load_split(smoke_data, "test").weak()[0]
+    route = follow(SYSTEMS["2"], networks, mixture, labels)
+    assert route.queries == labels.nonzero().flatten().tolist()
+    torch.testing.assert_close(route.remix, sum(route.tracks) / len(route.tracks))
+    silent = follow(SYSTEMS["2"], networks, mixture, torch.zeros_like(labels))
+    assert (silent.queries, silent.tracks) == ([], [])
+    assert torch.equal(silent.remix, mixture)
+    assert torch.equal(silent.frame_scores, follow(SYSTEMS["1"], networks, mixture, labels).frame_scores)
+
+
+def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, networks, monkeypatch):
+    """Seconds are of this machine; what is counted by them is not: #1 detects once, #4 on mixture and remix."""
+    run = Run(smoke_data.profile, "06", 0)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(Networks, "of", lambda run, models=MODELS: networks)
+    monkeypatch.setattr(testing, "_seconds", lambda networks, mixtures: (1.0, 100.0))
+    testing.test_systems(run, "clean")
+    left = sorted(path.name for path in run.folder.glob("*.safetensors"))
+    assert left == ["queries_clean.safetensors", "scores_clean.safetensors"]
+    testing.test_systems(run)
+    queries, about = read_tensors(run.folder / "queries_clean.safetensors")
+    asked = {name: table.sum().item() / about["nb_clips"] for name, table in testing.query_table(queries).items()}
+    costs = testing.measure_costs(run).query("condition == 'clean'").set_index("system").seconds_per_clip
+    expected = {"1": 1, "2": 1 + 100 * asked["truth"], "3": 1 + 100 * asked["all"], "4": 2 + 100 * asked["theta"]}
+    expected |= {"7": 2 + 100 * asked["full"], "7-direct": 1, "7-both": 2 + 100 * asked["full"]}
+    assert costs[list(expected)].to_dict() == pytest.approx(expected)
+    followed = follow_clip(run, 0, "clean", "full")
+    scores = read_tensors(run.folder / "scores_clean.safetensors")[0]
+    for name, frames in (("1", followed.before), ("7", followed.after)):
+        torch.testing.assert_close(scores[name][0].float(), frames, atol=1e-3, rtol=0)  # float16 on disk
+    for path in run.folder.glob("*"):
+        path.unlink()
+
+
+def test_what_is_timed_is_detecting_and_separating(smoke_data, networks):
+    detect, separation = testing._seconds(networks, load_condition(smoke_data, "clean")[:2])
+    assert 0 < detect < 60 and 0 < separation < 60

@@ -53,7 +53,7 @@ PARTS: dict[str, Parts] = {
     "03": Parts(lambda _: ["theta"], ("nrsed_lib.sed.training", "train"), shared=True),
     "04": Parts(lambda _: [*SERIES["04"].makes], ("nrsed_lib.sed.finetuning", "finetune"), shared=True),
     "05": Parts(lambda _: ["separator"], ("nrsed_lib.lass.training", "train_separator"), shared=True),
-    "06": Parts(lambda profile: [*profile.data.conditions], ("nrsed_lib.systems", "test_systems")),
+    "06": Parts(lambda profile: [*profile.data.conditions], ("nrsed_lib.testing", "test_systems")),
     "09": Parts(_trials(task9.variants), ("nrsed_lib.studies.task9.study", "study")),
     "10": Parts(_trials(captions.variants), ("nrsed_lib.studies.captions.study", "study")),
     "11": Parts(_trials(opensep.variants), ("nrsed_lib.studies.opensep.measure", "study")),

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from nrsed_lib import systems
+from nrsed_lib import testing
 from nrsed_lib.artefacts import open_run
 from nrsed_lib.errors import StoreError
 from nrsed_lib.sed.detector import median_filter
 from nrsed_lib.studies.language.systems import CLAIMS, MORE, PARSED
-from nrsed_lib.systems import SYSTEMS, System, score_mixtures
+from nrsed_lib.systems import SYSTEMS, Networks, System
+from nrsed_lib.testing import score_mixtures
 
 NB_CLIPS, NB_CLASSES, NB_SAMPLES = 5, 3, 40
 
@@ -39,7 +40,7 @@ def test_who_is_not_a_detector_can_ask(monkeypatch):
     def separate(separator, mixtures, pairs, conditions, batch):
         return mixtures[pairs[:, 0]] * conditions[pairs[:, 1]]
 
-    monkeypatch.setattr(systems, "separate", separate)
+    monkeypatch.setattr(testing, "separate", separate)
     generator = torch.Generator().manual_seed(0)
     mixtures = torch.randn(NB_CLIPS, NB_SAMPLES, generator=generator)
     asked = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]]).float()
@@ -51,10 +52,10 @@ def test_who_is_not_a_detector_can_ask(monkeypatch):
         return asked[start : start + len(waveforms)]
 
     texts = ["a", "bb", "cccc"]
-    scores, queries, _ = score_mixtures(
-        mixtures, torch.zeros(NB_CLIPS, NB_CLASSES), {"theta": Detector()}, Separator(), texts, 2, 3, 2,
-        systems={"8": System("asked from outside", "outside")}, asking={"outside": ask},
-    )  # fmt: skip
+    networks = Networks({"theta": Detector()}, Separator(), texts, 2, 3, {"outside": ask})
+    scores, queries = score_mixtures(
+        networks, mixtures, torch.zeros(NB_CLIPS, NB_CLASSES), {"8": System("asked from outside", "outside")}, 2
+    )
     assert torch.equal(torch.cat(heard), mixtures), "the asker heard the clips, each once"
     assert torch.equal(queries["outside"], asked)
     gains = torch.tensor([(1 + 4) / 2, 1.0, 2.0, (1 + 2 + 4) / 3, 4.0])

@@ -7,11 +7,8 @@ same separator in descriptions of the sounds. All else is as in #7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-from torch import Tensor
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
@@ -23,8 +20,8 @@ from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import read_tensors, write_tensors
 from nrsed_lib.studies.opensep.chain import queries_of
 from nrsed_lib.studies.texts.captions import captions_of
-from nrsed_lib.systems import System, score_mixtures
-from nrsed_lib.training import device
+from nrsed_lib.systems import Networks, System
+from nrsed_lib.testing import score_mixtures
 
 PARSED = "parsed"  # who writes the queries of #8
 
@@ -61,20 +58,15 @@ def test_languages(run: Run) -> None:
     """Test MORE in every condition with every seed's detectors; a condition that is done is kept.
 
     Leaves `scores_<condition>-seed<seed>.safetensors` (float16 frame scores by system) and `queries_…` in
-    the stage's folder.
+    the notebook's folder.
     """
     clips, captions = load_split(run, "test"), captions_of(run.profile.data.classes)
     names = [query_text(label) for label in clips.classes]
     texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
-    separators = {
-        name: load_separator(run.find(name), run.profile)
-        for name in sorted({language.separator for language in MORE.values()})
-    }
-    asking: dict[str, Callable[[Tensor], Tensor]] = {PARSED: lambda waveforms: queries_of(run, waveforms).float()}
+    asked = {language.separator for language in MORE.values()}
+    separators = {name: load_separator(run.find(name), run.profile) for name in asked}
     for seed in run.profile.seeds:
-        detectors = {
-            model: load_detector(run.find(model, seed), run.profile).to(device()) for model in ("theta", "full")
-        }
+        detectors = {model: load_detector(run.find(model, seed), run.profile) for model in ("theta", "full")}
         for condition in run.profile.data.conditions:
             path = run.folder / f"scores_{condition}-seed{seed}.safetensors"
             if path.exists():
@@ -83,20 +75,17 @@ def test_languages(run: Run) -> None:
             scores: Tensors = {}
             queries: Tensors = {}
             for name, language in MORE.items():
-                asks = {w: ask for w, ask in asking.items() if w == language.system.queries}
-                found, asked, _ = score_mixtures(
-                    mixtures,
-                    clips.weak(),
+                networks = Networks(
                     detectors,
                     separators[language.separator],
                     texts[language.wording],
                     run.profile.evaluate.batch,
                     run.profile.sed.median_frames,
-                    systems={name: language.system},
-                    asking=asks,
+                    {PARSED: lambda waveforms: queries_of(run, waveforms).float()},
                 )
+                found, by = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
                 scores |= found
-                queries |= asked
+                queries |= by
             about = {"condition": condition, "seed": seed, "nb_clips": len(clips.names)}
             write_tensors(run.folder / f"queries_{condition}-seed{seed}.safetensors", queries, **about)
             write_tensors(path, {name: frames.half() for name, frames in scores.items()}, **about)
