@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from nrsed_lib.evaluate.bootstrap import Array, interval
 from nrsed_lib.evaluate.measure import Cell, Measured
-from nrsed_lib.evaluate.paired import verdict
 from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.evaluate.resampling import Array, draw_counts, interval, verdict
 
 CLEAN = "clean"
 
@@ -87,8 +86,7 @@ class Evidence:
         """Over all seeds: each draw takes as many as there are, with replacement (Measured's draws
         are of clips); the estimate is their mean."""
         nb_seeds = len(measured.seeds)
-        drawn = np.random.default_rng(seed).multinomial(nb_seeds, np.full(nb_seeds, 1 / nb_seeds), measured.nb_draws)
-        weight = np.concatenate([np.ones((1, nb_seeds)), drawn]).T / nb_seeds  # (nb_seeds, 1 + nb_draws)
+        weight = draw_counts(nb_seeds, measured.nb_draws, seed).T / nb_seeds  # (nb_seeds, 1 + nb_draws)
         return cls(
             {cell: (psds.sum(1) * weight).sum(0) for cell, psds in measured.psds.items()},
             {cell: (recall * weight).sum(0) for cell, recall in measured.recall.items()},

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Clips
 from nrsed_lib.data.prepare import load_split
-from nrsed_lib.evaluate.bootstrap import Array, bootstrapped_psds, draw_clips
-from nrsed_lib.evaluate.psds import SCENARIOS, Labels
-from nrsed_lib.evaluate.recall import bootstrapped_recall
+from nrsed_lib.evaluate.psds import SCENARIOS, Labels, psds_of_draws
+from nrsed_lib.evaluate.recall import recall_of_draws
+from nrsed_lib.evaluate.resampling import Array, draw_counts
 from nrsed_lib.store import read_tensors, write_tensors
 
 Cell = tuple[str, str]  # (condition, system)
@@ -66,7 +66,7 @@ def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str], l
     """
     clips, seeds = load_split(run, "test"), run.profile.seeds
     conditions = list(run.profile.data.conditions)
-    counts = draw_clips(len(clips), run.profile.evaluate.nb_bootstrap)
+    counts = draw_counts(len(clips), run.profile.evaluate.nb_bootstrap)
     psds = [_psds_of_seed(run, seed, systems, clips, counts, left) for seed in seeds]
     return Measured(
         psds={(c, s): np.stack([of[f"{c}/{s}"] for of in psds]) for c in conditions for s in systems},
@@ -81,13 +81,13 @@ def measure_recall(
 ) -> dict[Cell, Array]:
     """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that stage 06 (or `left`) left.
 
-    counts: (nb_draws, nb_clips), see `bootstrap.draw_clips`.
+    counts: (nb_draws, nb_clips), see `resampling.draw_counts`.
     """
     labels, recall = clips.weak(), {}
     for condition in run.profile.data.conditions:
         predictions = [left(run, condition, seed)[1] for seed in run.profile.seeds]
         for system, model in query_models.items():
-            recall[condition, system] = np.stack([bootstrapped_recall(p[model], labels, counts) for p in predictions])
+            recall[condition, system] = np.stack([recall_of_draws(p[model], labels, counts) for p in predictions])
     return recall
 
 
@@ -110,7 +110,7 @@ def _psds_of_seed(
 
 
 def _psds_of(frame_scores: NDArray[np.float16], labels: Labels, counts: NDArray[np.int64]) -> Array:
-    return bootstrapped_psds(torch.from_numpy(frame_scores), labels, counts)
+    return psds_of_draws(torch.from_numpy(frame_scores), labels, counts)
 
 
 @contextmanager

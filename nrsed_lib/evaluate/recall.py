@@ -17,11 +17,11 @@ def macro_recall(clip_scores: Tensor, labels: Tensor) -> float:
     """
     if not labels.any():
         raise ValueError(f"no clip of {len(labels)} has a label: recall is of what is there")
-    return float(bootstrapped_recall(clip_scores, labels, np.ones((1, len(labels)), np.int64))[0])
+    return float(recall_of_draws(clip_scores, labels, np.ones((1, len(labels)), np.int64))[0])
 
 
-def bootstrapped_recall(clip_scores: Tensor, labels: Tensor, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Macro recall of every draw; counts: (nb_draws, nb_clips), see `bootstrap.draw_clips`."""
+def recall_of_draws(clip_scores: Tensor, labels: Tensor, counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Macro recall of every draw; counts: (nb_draws, nb_clips), see `resampling.draw_counts`."""
     if clip_scores.shape != labels.shape:
         raise ValueError(f"clip scores {tuple(clip_scores.shape)} and labels {tuple(labels.shape)} differ in shape")
     present = labels.double().numpy()  # (nb_clips, nb_classes)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.evaluate.bootstrap import Array, interval
 from nrsed_lib.evaluate.measure import Cell, Measured
 from nrsed_lib.evaluate.psds import SCENARIOS
 from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.evaluate.resampling import Array, interval
 
 AVERAGE = "average"
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from nrsed_lib.evaluate.psds import Labels
+from nrsed_lib.evaluate.psds import MAX_EFPR, SCENARIOS, Labels, score_tables
+
+with warnings.catch_warnings():  # a dependency of the library imports pkg_resources
+    warnings.simplefilter("ignore")
+    from sed_scores_eval.intersection_based import psds
 
 SECONDS = 10.0
 
@@ -41,3 +47,12 @@ def draw_scores(labels: Labels, quality: float, nb_frames: int = 40, seed: int =
     noise = torch.randn(active.shape, generator=generator)
     smooth = torch.nn.functional.avg_pool1d(noise, 5, stride=1, padding=2) * 2
     return torch.sigmoid(quality * active + smooth - quality / 2).half()
+
+
+def library_psds(frame_scores: Tensor, labels: Labels) -> dict[str, float]:
+    """PSDS of both scenarios as sed_scores_eval computes it, area and all: the reference."""
+    tables = score_tables(frame_scores, labels)
+    return {
+        name: float(psds(tables, labels.ground_truth, labels.durations, **how, max_efpr=MAX_EFPR)[0])
+        for name, how in SCENARIOS.items()
+    }

@@ -7,9 +7,10 @@ import pytest
 from labelled import draw_labels, draw_scores
 from scipy.stats import spearmanr
 
-from nrsed_lib.evaluate.bootstrap import bootstrapped_psds, draw_clips
-from nrsed_lib.evaluate.claims import CLAIMS, PREDICTED, Claim, ledger, verdict
+from nrsed_lib.evaluate.claims import CLAIMS, PREDICTED, Claim, ledger
 from nrsed_lib.evaluate.measure import Measured
+from nrsed_lib.evaluate.psds import psds_of_draws
+from nrsed_lib.evaluate.resampling import draw_counts, verdict
 
 CONDITIONS = ("clean", "10dB", "-5dB")
 NB_DRAWS = 80
@@ -108,9 +109,9 @@ def test_correlation_across_conditions_is_not_correlation_within():
 def test_better_scores_win_end_to_end():
     """From frame scores: a detector that knows the truth well, one that knows it less, and the first again."""
     labels = draw_labels(40, 3)
-    counts = draw_clips(40, 60)
+    counts = draw_counts(40, 60)
     scores = {"2": draw_scores(labels, 4.0), "1": draw_scores(labels, 2.0), "3": draw_scores(labels, 4.0)}
-    psds = {("clean", s): bootstrapped_psds(v, labels, counts)[None] for s, v in scores.items()}
+    psds = {("clean", s): psds_of_draws(v, labels, counts)[None] for s, v in scores.items()}
     claims = (Claim("knows more", "", ("2",), ("1",)), Claim("the same", "", ("2",), ("3",)))
     table = ledger(Measured(psds, {}, [0], 40), claims).set_index("claim")
     assert table.verdict.to_dict() == {"knows more": "holds", "the same": "undecided"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import torch
-from labelled import SECONDS, activity, draw_labels, draw_scores
+from labelled import SECONDS, activity, draw_labels, draw_scores, library_psds
 
 from nrsed_lib.evaluate.psds import Labels, psds
 
@@ -36,6 +36,12 @@ def test_one_class_found_and_one_missed_pays_the_spread_over_classes():
         scores = torch.zeros(1, nb_classes, 10)
         scores[:, :-1, 0] = 1
         assert psds(scores, labels)["psds1"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_area_is_that_of_the_library():
+    labels = draw_labels(30, 4)
+    scores = draw_scores(labels, 2.5)
+    assert psds(scores, labels) == pytest.approx(library_psds(scores, labels), abs=1e-9)
 
 
 @pytest.mark.parametrize(("covered", "psds1", "psds2"), [(7, 1.0, 1.0), (6, 0.0, 1.0), (1, 0.0, 1.0), (0, 0.0, 0.0)])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from nrsed_lib.evaluate.bootstrap import draw_clips
 from nrsed_lib.evaluate.published import paper_table, recall_of, released_recall
 from nrsed_lib.evaluate.published import read_truth as read
-from nrsed_lib.evaluate.recall import bootstrapped_recall, macro_recall
+from nrsed_lib.evaluate.recall import macro_recall, recall_of_draws
+from nrsed_lib.evaluate.resampling import draw_counts
 
 
 def test_recall_is_the_mean_over_classes_that_are_there():
@@ -32,13 +32,13 @@ def test_every_draw_is_the_recall_of_the_resampled_clips():
     generator = torch.Generator().manual_seed(0)
     labels = (torch.rand(20, 6, generator=generator) < 0.15).float()  # some classes are missing from some draws
     scores = torch.rand(20, 6, generator=generator)
-    counts = draw_clips(20, 50)
+    counts = draw_counts(20, 50)
     slow = []
     for row in counts:
         rows = np.repeat(np.arange(20), row)
         slow.append(macro_recall(scores[rows], labels[rows]))
     assert any((labels[np.repeat(np.arange(20), row)].sum(0) == 0).any() for row in counts)
-    np.testing.assert_allclose(bootstrapped_recall(scores, labels, counts), slow, atol=1e-12)
+    np.testing.assert_allclose(recall_of_draws(scores, labels, counts), slow, atol=1e-12)
 
 
 def test_released_predictions_meet_the_real_labels(shared, monkeypatch, tmp_path):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nrsed_lib.evaluate.bootstrap import interval
 from nrsed_lib.evaluate.measure import Measured
 from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.evaluate.resampling import interval
 from nrsed_lib.evaluate.table import AVERAGE, as_printed, table1, totals
 
 SYSTEMS = {"1": "no separation", "7": "ours", "7-direct": "g_alpha alone"}

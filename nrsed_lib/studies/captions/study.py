@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.evaluate.paired import NB_DRAWS, Draws, by_seed, verdict
+from nrsed_lib.evaluate.resampling import NB_DRAWS, Draws, by_seed, verdict
 from nrsed_lib.evaluate.separation import sdr
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator

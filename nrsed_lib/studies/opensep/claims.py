@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nrsed_lib.artefacts import Run
-from nrsed_lib.evaluate.paired import Draws, by_seed, verdict
+from nrsed_lib.evaluate.resampling import Draws, by_seed, verdict
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.tables import CLASSES, METRICS
 

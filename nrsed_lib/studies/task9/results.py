@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nrsed_lib.evaluate import paired
-from nrsed_lib.evaluate.bootstrap import Array
+from nrsed_lib.evaluate import resampling
+from nrsed_lib.evaluate.resampling import Array
 from nrsed_lib.studies.task9.study import PUBLISHED
 
 RATIOS = ["sdr", "sdri", "si_sdr", "sdr_trained"]
@@ -16,13 +16,13 @@ ALIKE = ["source", "noise", "snr", "caption"]
 def by_seed(table: pd.DataFrame, variant: str, ratio: str = "sdr") -> Array:
     """(nb_seeds, nb_mixtures) of one variant, mixtures in the order of the list."""
     rows = table[table.variant == variant]
-    return paired.by_seed(rows.assign(mixture=rows.groupby("seed").cumcount()), ratio)
+    return resampling.by_seed(rows.assign(mixture=rows.groupby("seed").cumcount()), ratio)
 
 
 def estimate(values: Array) -> tuple[float, float, float]:
-    """(nb_seeds, nb_mixtures) -> mean and the ends of its 95 % interval (`evaluate.paired`)."""
+    """(nb_seeds, nb_mixtures) -> mean and the ends of its 95 % interval (`evaluate.resampling`)."""
     nb_seeds, nb_mixtures = values.shape
-    return paired.Draws.of(nb_mixtures, nb_seeds).estimate(values)
+    return resampling.Draws.of(nb_mixtures, nb_seeds).estimate(values)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

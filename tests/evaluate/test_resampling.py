@@ -1,10 +1,34 @@
-"""The paired bootstrap of studies, against arithmetic."""
+"""Draws, intervals and paired differences, against arithmetic."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from nrsed_lib.evaluate.paired import Draws, by_seed, verdict
+from nrsed_lib.evaluate.resampling import Draws, by_seed, draw_counts, interval, verdict
+
+
+def test_draws_have_the_size_of_the_test_set_and_begin_with_it():
+    counts = draw_counts(50, 300)
+    assert counts.shape == (301, 50)
+    assert (counts.sum(1) == 50).all()
+    assert (counts[0] == 1).all()
+    # A clip is left out of a draw with probability (1 - 1/50)^50 = 0.364; 15,000 trials: sd 0.004.
+    assert (counts[1:] == 0).mean() == pytest.approx((1 - 1 / 50) ** 50, abs=0.02)
+    np.testing.assert_array_equal(counts, draw_counts(50, 300))
+
+
+def test_interval_of_a_mean_is_the_textbook_one():
+    values = np.random.default_rng(1).normal(size=400)
+    counts = draw_counts(400, 4000)
+    low, high = interval(counts @ values / 400)
+    half = 1.96 * values.std() / 20
+    # The 2.5 % quantile of 4,000 draws has a standard error of about 0.04 sd = 2 % of the half width.
+    assert [low, high] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.08 * half)
+
+
+def test_interval_lies_around_the_estimate_even_when_the_draws_do_not():
+    draws = np.concatenate([[0.5], np.linspace(0.2, 0.4, 201)])
+    assert interval(draws) == pytest.approx((0.405, 0.595))
 
 
 def test_weights_add_up_to_one_and_the_first_is_the_study():
