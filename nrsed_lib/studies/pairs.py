@@ -11,6 +11,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.activity import active_power
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.evaluate.separation import held_out_mixer
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.profile import LassTrain
 from nrsed_lib.studies.settings import studies_of
@@ -52,7 +53,7 @@ def held_out_pairs(run: Run) -> tuple[Pairs, list[str]]:
     and the phrasing. Both are heard: a crop of a sound may be silent, and a silent target has no SDR.
     """
     nb = studies_of(run.profile).nb_mixtures
-    mixer = Mixer(load_sources(run, "test"), run.profile.data.nb_samples)
+    mixer = held_out_mixer(run)
     generator = torch.Generator().manual_seed(run.profile.data.seed)
     trained = load_sources(run, "train").by_label
     known = torch.tensor([label in trained for label in mixer.labels])

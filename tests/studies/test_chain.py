@@ -136,7 +136,7 @@ def test_the_captioner_of_stage_11_is_loaded_once(monkeypatch: pytest.MonkeyPatc
 
 def test_parsing_is_counted_by_hand() -> None:
     said = ["A dog barks while rain falls.", "A dog barks.", "A dog barks while rain falls and a drill is running."]
-    table = parsing.compare(reader(said).read(waves(3)), [{"Dog", "Speech"}, {"Dog", "Rain"}, {"Dog", "Rain"}])
+    table = parsing.parsing_counts(reader(said).read(waves(3)), [{"Dog", "Speech"}, {"Dog", "Rain"}, {"Dog", "Rain"}])
     assert table.nb_right.tolist() == [1, 1, 2]
     assert table.nb_parsed.tolist() == [2, 1, 3]
     assert table.nb_by_chance.tolist() == [1, 2, 2]  # of the sounds, in the next mixture's caption

@@ -17,7 +17,7 @@ from torch import Tensor
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.resampling import NB_DRAWS, Draws, by_seed, verdict
-from nrsed_lib.evaluate.separation import sdr
+from nrsed_lib.evaluate.separation import sdr_gained
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.lass.training import learn
@@ -72,16 +72,14 @@ def _measure(run: Run, trial: Trial) -> pd.DataFrame:
     names, others = ([labels[i] for i in rows.tolist()] for rows in (held_out.queries, held_out.others))
     mixtures = held_out.mixtures.to(device())
     each = torch.arange(len(names), device=mixtures.device)
-    before = sdr(held_out.mixtures, held_out.targets)
     tables = []
     for phrasing in PHRASINGS:
         texts = asked(captions, names, phrasing)
         conditions = separator.embed(texts).detach()
         estimates = separate(separator, mixtures, torch.stack([each, each], 1), conditions, BATCH)
-        after = sdr(estimates.cpu(), held_out.targets)
-        levels = {"snr": held_out.snr_db, "sdr_in": before, "sdr_out": after, "improvement": after - before}
+        levels = {"snr": held_out.snr_db} | sdr_gained(estimates.cpu(), held_out.mixtures, held_out.targets)
         said = {"mixture": range(len(names)), "query": names, "other": others, "phrasing": phrasing, "text": texts}
-        heard = {name: values.numpy() for name, values in (levels | {"silence": -before}).items()}
+        heard = {name: values.numpy() for name, values in levels.items()}
         tables.append(pd.DataFrame(said | heard))
     return pd.concat(tables, ignore_index=True)
 

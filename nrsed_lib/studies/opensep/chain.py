@@ -102,17 +102,17 @@ def reader_of(run: Run, captioner: Captioner | None = None) -> Reader:
     return Reader(captioner, parser, captions, live)
 
 
-def _kept_reader(run: Run) -> Reader:
+def _reader_of_process(run: Run) -> Reader:
     """`reader_of` once a process, as long as captioner and settings stay the same."""
     path = run.find("captioner")
     key = (str(path), path.stat().st_mtime_ns, run.notebook, run.profile.llm.model_dump_json())
-    if key not in _kept:
-        _kept.clear()
-        _kept[key] = reader_of(run)
-    return _kept[key]
+    if key not in _loaded:
+        _loaded.clear()
+        _loaded[key] = reader_of(run)
+    return _loaded[key]
 
 
-_kept: dict[tuple, Reader] = {}
+_loaded: dict[tuple, Reader] = {}
 
 
 def queries_of(run: Run, waveforms: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def queries_of(run: Run, waveforms: Tensor) -> Tensor:
     device, classes in the order of `run.profile.data.classes`. run: of stage 11, or of one that reads it; the
     captioner is loaded once a process. Raises StoreError when stage 11 has not left its captioner.
     """
-    return named_classes(_kept_reader(run).read(waveforms), run.profile.data.classes).to(waveforms.device)
+    return named_classes(_reader_of_process(run).read(waveforms), run.profile.data.classes).to(waveforms.device)
 
 
 def named_classes(readings: Sequence[Reading], classes: Sequence[str]) -> Tensor:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.evaluate.separation import held_out_mixer
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.paths import DATA
 from nrsed_lib.store import write_table
@@ -39,7 +40,7 @@ def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFram
     if path.exists():
         return pd.read_csv(path)
     reader = reader_of(run, captioner)
-    mixer = Mixer(load_sources(run, "test"), run.profile.data.nb_samples)
+    mixer = held_out_mixer(run)
     learned = set(load_sources(run, "train").labels)
     among = {"learned": torch.tensor([label in learned for label in mixer.labels]), "any": None}
     parts = []
@@ -52,7 +53,7 @@ def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFram
             ):
                 readings += reader.read(waveforms)
                 truth += [{mixer.labels[i] for i in row} for row in drawn.tolist()]
-            table = compare(readings, truth)
+            table = parsing_counts(readings, truth)
             table.insert(0, "classes", classes)
             parts.append(table)
     table = pd.concat(parts, ignore_index=True)
@@ -69,7 +70,7 @@ def draw_batches(
         yield drawn.sounds.sum(1), drawn.classes
 
 
-def compare(readings: Sequence[Reading], truth: Sequence[set[str]]) -> pd.DataFrame:
+def parsing_counts(readings: Sequence[Reading], truth: Sequence[set[str]]) -> pd.DataFrame:
     """One row a mixture; see `measure_parsing`."""
     others = [*readings[1:], *readings[:1]]
     rows = [
