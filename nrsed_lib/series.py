@@ -20,6 +20,7 @@ PLUGINS: dict[str, dict[str, str]] = {
         "desed": "nrsed_lib.data.desed.prepare",
     },
     "sed.encoder": {"mn04": "nrsed_lib.sed.encoders.mn04", "beats": "nrsed_lib.sed.encoders.beats"},
+    "lass.text": {"clap": "nrsed_lib.lass.clap"},
     "studies": {"studies": "nrsed_lib.studies.settings"},
 }
 

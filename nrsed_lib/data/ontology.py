@@ -11,22 +11,19 @@ typing stand side by side; counting its children as siblings would forbid every 
 `data/vocabulary/classes.csv` (written by hand) says which nodes a class of ours stands for; a class
 that is not in it is the node of the same name; one without a node is similar to nothing.
 `data/vocabulary/audioset.csv` has the nodes above those, derived from the ontology (CC BY-SA 4.0) by
-`python -m nrsed_lib.data.ontology`, so that no profile needs a download to be checked.
+`python -m tools.ontology`, so that no profile needs a download to be checked.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 
 import pandas as pd
 
 from nrsed_lib.paths import DATA
-from nrsed_lib.store import write_table
 
 TABLE = DATA / "vocabulary" / "audioset.csv"
 CLASSES = DATA / "vocabulary" / "classes.csv"
@@ -76,19 +73,8 @@ class Ontology:
         return False
 
 
-def parse(path: Path) -> pd.DataFrame:
-    """The ontology's JSON as a table: id, name, parents (ids, joined by spaces)."""
-    entries = json.loads(path.read_text())
-    parents: dict[str, list[str]] = {entry["id"]: [] for entry in entries}
-    for entry in entries:
-        for child in entry["child_ids"]:
-            parents[child].append(entry["id"])
-    rows = [(entry["id"], entry["name"], " ".join(parents[entry["id"]])) for entry in entries]
-    return pd.DataFrame(rows, columns=["id", "name", "parents"])
-
-
 def build(table: pd.DataFrame) -> Ontology:
-    """An ontology from a table as `parse` makes it, with the mapping of our classes."""
+    """An ontology from a table of nodes (id, name, parents: ids, joined by spaces), with the mapping of our classes."""
     with CLASSES.open(newline="") as file:
         nodes = {row["class"]: tuple(filter(None, row["audioset"].split(" | "))) for row in csv.DictReader(file)}
     ids, names, lines = (table[column].fillna("").tolist() for column in ("id", "name", "parents"))
@@ -97,29 +83,6 @@ def build(table: pd.DataFrame) -> Ontology:
 
 
 @cache
-def load_ontology(path: Path | None = None) -> Ontology:
-    """The part of the ontology that is committed, or all of it from its JSON at `path`."""
-    return build(parse(path) if path else pd.read_csv(TABLE))
-
-
-def needed(table: pd.DataFrame, classes: Iterable[str]) -> pd.DataFrame:
-    """The rows of `table` that stand above (or for) `classes`: enough for `Ontology.similar` on them."""
-    whole = build(table)
-    keep = {n for label in classes for n in whole.ids_of(label)}
-    while above := {p for n in keep for p in whole.parents[n]} - keep:
-        keep |= above
-    return table[table["id"].isin(keep)].sort_values("name")
-
-
-def main() -> None:
-    from nrsed_lib.data.download import fetch_published
-    from nrsed_lib.profile import load_profile
-
-    profiles = [load_profile(name).data for name in ("mini", "open", "paper", "smoke")]
-    classes = [label for data in profiles for label in data.classes + data.noise_classes]
-    write_table(TABLE, needed(parse(fetch_published("ontology.json")), classes))
-    print(f"{TABLE}: {len(pd.read_csv(TABLE))} nodes")
-
-
-if __name__ == "__main__":
-    main()
+def load_ontology() -> Ontology:
+    """The part of the ontology that is committed."""
+    return build(pd.read_csv(TABLE))

@@ -40,7 +40,7 @@ def sdr_gained(estimates: Tensor, mixtures: Tensor, targets: Tensor) -> dict[str
     """(…, nb_samples) each -> (…,) dB each: what separation gained over doing nothing, and over silence.
 
     sdr_in: of the mixture itself. sdr_out: of the estimate. improvement: sdr_out - sdr_in. silence: the improvement
-    that an all-zero estimate would get (-sdr_in): a short sound in a long clip is mostly improved by silencing the rest
+    that an all-zero estimate would get, -sdr_in: most of that of a short sound in a long clip is the rest silenced.
     """
     before, after = sdr(mixtures, targets), sdr(estimates, targets)
     return {"sdr_in": before, "sdr_out": after, "improvement": after - before, "silence": -before}

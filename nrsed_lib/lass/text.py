@@ -12,8 +12,8 @@ import zlib
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.lass.clap import ClapText, clap_weights
 from nrsed_lib.profile import Lass
+from nrsed_lib.series import plugin
 
 
 def tokens(text: str) -> list[str]:
@@ -43,8 +43,9 @@ class LearnedText(nn.Module):
         return nn.functional.normalize(self.project(self.table(flat, starts)), dim=-1)
 
 
-def text_encoder(settings: Lass) -> LearnedText | ClapText:
+def text_encoder(settings: Lass) -> nn.Module:
     """Raises WeightsError for CLAP without its weights."""
     if settings.text == "clap":
-        return ClapText(clap_weights(settings.weights), settings.condition_size)
+        clap = plugin("lass.text", "clap")
+        return clap.ClapText(clap.clap_weights(settings.weights), settings.condition_size)
     return LearnedText(settings.condition_size)

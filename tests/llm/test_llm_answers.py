@@ -17,6 +17,7 @@ from nrsed_lib.llm.records import replay, write_records
 from nrsed_lib.llm.selection import random_selection
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import load_profile
+from tools.ontology import parse
 
 ONTOLOGY = ontology.load_ontology()
 RECORDED = ["mini", "open", "smoke"]
@@ -97,7 +98,7 @@ def test_parents_are_similar_but_headings_are_not():
 
 def test_the_committed_part_decides_like_the_whole_ontology(shared):
     path = next((shared / "mirror").glob("audioset/ontology/*/ontology.json"))
-    whole = ontology.load_ontology(path)
+    whole = ontology.build(parse(path))
     for name in RECORDED:
         data = load_profile(name).data
         for noise in data.noise_classes:
