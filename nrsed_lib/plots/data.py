@@ -8,16 +8,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from torch import Tensor
 
 from nrsed_lib.data.clips import Clips, Sources
 from nrsed_lib.data.vocabulary import query_text
-
-DYNAMIC_RANGE_DB = 70.0
+from nrsed_lib.plots.clip import draw_spectrogram
 
 
 def plot_labels(splits: Mapping[str, Clips]) -> Figure:
@@ -75,7 +71,7 @@ def plot_sounds(sources: Collection[Sources], classes: Sequence[str], seconds: f
         rows_of_label = source.by_label[label]
         row = int(rows_of_label[source.lengths[rows_of_label].median(0).indices])
         sound = source.waveforms([row])[0, : int(source.lengths[row])][: round(seconds * source.sample_rate)]
-        image = _spectrogram(axis, sound, source.sample_rate)
+        image = draw_spectrogram(axis, sound, source.sample_rate)
         axis.set_title(query_text(label), fontsize=7)
         axis.tick_params(labelsize=6)
         axis.set_xlim(0, seconds)
@@ -103,7 +99,7 @@ def plot_conditions(conditions: Mapping[str, Tensor], clips: Clips, index: int, 
         layout="constrained",
     )  # fmt: skip
     for column, (title, waveform) in enumerate(conditions.items()):
-        image = _spectrogram(axes[0, column], waveform, clips.sample_rate)
+        image = draw_spectrogram(axes[0, column], waveform, clips.sample_rate)
         axes[0, column].set_title(title, fontsize=9)
         for label, on, off, colour in bars:
             if colour == "#2b7bba" or title != "clean":
@@ -126,17 +122,3 @@ def plot_scenarios(noise: pd.DataFrame) -> Figure:
     axis.set_xticks(np.arange(counts.shape[1]) + 0.5, [query_text(c) for c in counts.columns], rotation=60, ha="right")
     axis.tick_params(labelsize=7)
     return figure
-
-
-def _spectrogram(axis: plt.Axes, waveform: Tensor, sample_rate: int):
-    """STFT magnitude of 16 ms Hann windows in dB below its loudest point, drawn on `axis`, 25 columns a second."""
-    size = round(0.016 * sample_rate)
-    window = torch.hann_window(size)
-    magnitude = torch.stft(waveform, size, size // 2, window=window, return_complex=True).abs()
-    magnitude = F.max_pool1d(magnitude[None], 5, ceil_mode=True)[0]  # a click stays visible
-    level: NDArray[np.float32] = (20 * (magnitude / magnitude.max()).clamp(min=1e-6).log10()).numpy()
-    extent = (0.0, len(waveform) / sample_rate, 0.0, sample_rate / 2000)
-    return axis.imshow(
-        level, origin="lower", aspect="auto", extent=extent, vmin=-DYNAMIC_RANGE_DB, vmax=0, cmap="magma",
-        interpolation="nearest",
-    )  # fmt: skip

@@ -12,7 +12,7 @@ import soundfile
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from nrsed_lib.lass.stft import Stft
+from nrsed_lib.plots.clip import draw_spectrogram, magnitudes
 
 
 def plot_text_space(similarity: Tensor, texts: list[str], targets: list[str]) -> Figure:
@@ -79,19 +79,14 @@ def plot_classes(summary: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_tracks(tracks: Mapping[str, Tensor], sample_rate: int, range_db: float = 70.0) -> Figure:
+def plot_tracks(tracks: Mapping[str, Tensor], sample_rate: int) -> Figure:
     """Spectrograms under each other, in dB below the loudest of them. tracks: title -> (nb_samples,)."""
-    stft = Stft(512, 256)
-    levels = {name: 20 * stft(x[None].cpu())[0].abs().clamp(min=1e-6).log10().T for name, x in tracks.items()}
-    top = max(float(level.max()) for level in levels.values())
+    loudest = max(float(magnitudes(track, sample_rate).max()) for track in tracks.values())
     figure, axes = plt.subplots(
         len(tracks), 1, figsize=(8, 1.9 * len(tracks)), sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
-    for axis, (name, level) in zip(axes[:, 0], levels.items(), strict=True):
-        extent = (0, level.shape[1] * 256 / sample_rate, 0, sample_rate / 2000)
-        image = axis.imshow(
-            level - top, origin="lower", aspect="auto", extent=extent, vmin=-range_db, vmax=0, cmap="magma"
-        )
+    for axis, (name, track) in zip(axes[:, 0], tracks.items(), strict=True):
+        image = draw_spectrogram(axis, track, sample_rate, loudest)
         axis.set(title=name, ylabel="frequency / kHz")
     axes[-1, 0].set_xlabel("time / s")
     figure.colorbar(image, ax=axes, label="level / dB below the loudest")

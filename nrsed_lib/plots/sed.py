@@ -11,6 +11,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from nrsed_lib.plots.clip import draw_detections
+
 LOSSES = {
     "strong": "cross entropy of frames",
     "weak": "cross entropy of clips",
@@ -67,14 +69,7 @@ def plot_detections(
         top, bottom = axes[:, column]
         top.imshow(mel.cpu(), origin="lower", aspect="auto", extent=(0, seconds, 0, len(mel)), cmap="magma")
         top.set_title(title, fontsize=9)
-        image = bottom.imshow(
-            score.cpu(), aspect="auto", extent=(0, seconds, len(classes) - 0.5, -0.5), cmap="Blues", vmin=0, vmax=1,
-            interpolation="nearest",
-        )  # fmt: skip
-        for onset, offset, label in truth:
-            row = classes.index(label)
-            box = plt.Rectangle((onset, row - 0.45), offset - onset, 0.9, fill=False, ec="C3", lw=1.5)
-            bottom.add_patch(box)
+        image = draw_detections(bottom, score, truth, classes, seconds)
         bottom.set(xlabel="time / s")
     axes[0, 0].set_ylabel("mel band")
     axes[1, 0].set_yticks(range(len(classes)), [c.replace("_", " ") for c in classes], fontsize=8)
