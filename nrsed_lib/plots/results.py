@@ -35,13 +35,8 @@ def psds_by_condition(table: pd.DataFrame) -> Figure:
     for row, (metric, title) in enumerate(METRICS.items()):
         for i, system in enumerate(systems):
             rows = table[table.system == system]
-            mean = rows.groupby("condition")[[metric, f"{metric}_low", f"{metric}_high"]].mean().loc[conditions]
             x = np.arange(len(conditions)) + 0.08 * (i - (len(systems) - 1) / 2)
-            spans = [mean[metric] - mean[f"{metric}_low"], mean[f"{metric}_high"] - mean[metric]]
-            label = f"#{system} {rows.about.iloc[0]}"
-            axes[row, 0].errorbar(
-                x, mean[metric], np.clip(spans, 0, None), fmt="o", ms=4, lw=1.2, color=_colour(system), label=label
-            )
+            _intervals(axes[row, 0], x, rows, metric, conditions, "o")
             paper = rows.drop_duplicates("condition").set_index("condition").loc[conditions, f"paper_{metric}"]
             axes[row, 1].plot(x, paper, "D", ms=4, mfc="none", color=_colour(system))
         axes[row, 0].set_ylabel(f"{title}, 0 to 1")
@@ -162,13 +157,8 @@ def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, rem
     systems = recall.system.unique()
     for i, system in enumerate(systems):
         rows = recall[recall.system == system]
-        mean = rows.groupby("condition")[["recall", "recall_low", "recall_high"]].mean().loc[conditions]
         x = np.arange(len(conditions)) + 0.07 * (i - (len(systems) - 1) / 2)
-        spans = [mean.recall - mean.recall_low, mean.recall_high - mean.recall]
-        label = f"#{system} {rows.about.iloc[0]}"
-        left.errorbar(
-            x, mean.recall, np.clip(spans, 0, None), fmt="o-", ms=4, lw=1.2, color=_colour(system), label=label
-        )
+        _intervals(left, x, rows, "recall", conditions, "o-")
         one_seed = rows.assign(x=rows.condition.map(dict(zip(conditions, x, strict=True))))
         left.plot(one_seed.x, one_seed.recall, "_", ms=7, color=_colour(system), alpha=0.6)
     seeds = _seeds(recall.seed.nunique())
@@ -216,6 +206,14 @@ def recall_and_psds(cells: pd.DataFrame) -> Figure:
     axis.legend(handles=handles, fontsize=8, ncols=2)
     axis.set(xlabel="macro recall of the queries", ylabel="P1+P2 after separation", title="one line a condition")
     return figure
+
+
+def _intervals(axis: Axes, x: np.ndarray, rows: pd.DataFrame, metric: str, conditions: list[str], fmt: str) -> None:
+    """One system's metric with its interval at each condition, the mean over seeds."""
+    columns = [metric, f"{metric}_low", f"{metric}_high"]
+    value, low, high = rows.groupby("condition")[columns].mean().loc[conditions].to_numpy().T
+    about = {"color": _colour(rows.system.iloc[0]), "label": f"#{rows.system.iloc[0]} {rows.about.iloc[0]}"}
+    axis.errorbar(x, value, np.clip([value - low, high - value], 0, None), fmt=fmt, ms=4, lw=1.2, **about)
 
 
 def _seeds(number: int) -> str:
