@@ -30,7 +30,7 @@ Tested = Callable[[Run, str, int], tuple[Tensors, Tensors]]
 
 
 def tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
-    """What stage 06 left."""
+    """What notebook 06 left."""
     scores, queries = (read_tensors(run.find(f"{name}_{condition}", seed))[0] for name in ("scores", "queries"))
     return scores, queries
 
@@ -59,7 +59,7 @@ class Measured:
 
 
 def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str], left: Tested = tested) -> Measured:
-    """PSDS and recall of what stage 06 (or `left`) left for each seed; a seed that was measured is kept.
+    """PSDS and recall of what notebook 06 (or `left`) left for each seed; a seed that was measured is kept.
 
     systems: whose PSDS, in the order of the tables. query_models: whose recall: system -> the model
     whose clip-wise predictions are its queries.
@@ -79,7 +79,7 @@ def measure(run: Run, systems: Sequence[str], query_models: Mapping[str, str], l
 def measure_recall(
     run: Run, query_models: Mapping[str, str], clips: Clips, counts: NDArray[np.int64], left: Tested = tested
 ) -> dict[Cell, Array]:
-    """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that stage 06 (or `left`) left.
+    """Macro recall (nb_seeds, nb_draws) by (condition, system) of the predictions that notebook 06 (or `left`) left.
 
     counts: (nb_draws, nb_clips), see `resampling.draw_counts`.
     """
@@ -94,7 +94,7 @@ def measure_recall(
 def _psds_of_seed(
     run: Run, seed: int, systems: Sequence[str], clips: Clips, counts: NDArray[np.int64], left: Tested
 ) -> dict[str, Array]:
-    """ "<condition>/<system>" -> (nb_scenarios, nb_draws), from the stage's folder if it is there."""
+    """ "<condition>/<system>" -> (nb_scenarios, nb_draws), from the notebook's folder if it is there."""
     path = run.folder / f"psds-seed{seed}.safetensors"
     if not path.exists():
         scores: dict[str, NDArray[np.float16]] = {}

@@ -67,7 +67,7 @@ def held_out_batches(run: Run, mixer: Mixer) -> list[Mixtures]:
 
 @torch.inference_mode()
 def measure_separation(run: Run, separator: Separator) -> pd.DataFrame:
-    """One row a held-out mixture, all in dB; kept as `separation.csv`, in the stage and the tables.
+    """One row a held-out mixture, all in dB; kept as `separation.csv`, in the notebook's folder and the tables.
 
     Columns: query; snr (drawn, of active samples); those of `sdr_gained`; si_improvement, of SI-SDR.
     """

@@ -80,7 +80,7 @@ def totals_heatmap(table: pd.DataFrame) -> Figure:
 def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     """What separation brings: in noise against what it does to clean clips, and against its time.
 
-    costs: system, condition, seconds_per_clip (as measured in the test stage).
+    costs: system, condition, seconds_per_clip (as `testing.measure_costs` gives them).
     """
     ours = totals(table).groupby(level="system", sort=False).mean()
     gain = ours - ours.loc["1"]
@@ -212,8 +212,9 @@ def _intervals(axis: Axes, x: np.ndarray, rows: pd.DataFrame, metric: str, condi
     """One system's metric with its interval at each condition, the mean over seeds."""
     columns = [metric, f"{metric}_low", f"{metric}_high"]
     value, low, high = rows.groupby("condition")[columns].mean().loc[conditions].to_numpy().T
-    about = {"color": _colour(rows.system.iloc[0]), "label": f"#{rows.system.iloc[0]} {rows.about.iloc[0]}"}
-    axis.errorbar(x, value, np.clip([value - low, high - value], 0, None), fmt=fmt, ms=4, lw=1.2, **about)
+    spans = np.clip([value - low, high - value], 0, None)
+    system, about = rows.system.iloc[0], rows.about.iloc[0]
+    axis.errorbar(x, value, spans, fmt=fmt, ms=4, lw=1.2, color=_colour(system), label=f"#{system} {about}")
 
 
 def _seeds(number: int) -> str:

@@ -89,10 +89,10 @@ class Reader:
 
 
 def reader_of(run: Run, captioner: Captioner | None = None) -> Reader:
-    """The reader of a run of stage 11 or of one that reads it: with the captioner trained there, or another.
+    """The reader of a run of notebook 11 or of one that reads it: with the captioner trained there, or another.
 
     Sources are parsed, and knowledge given, as recorded, or with llm.mode=live by a model. Raises StoreError when
-    stage 11 has not left its captioner.
+    notebook 11 has not left its captioner.
     """
     captions = captions_of(run.profile.data.classes + run.profile.data.noise_classes)
     live = (run.profile.llm, TextAnswer.live_file(run)) if run.profile.llm.mode == "live" else None
@@ -119,8 +119,8 @@ def queries_of(run: Run, waveforms: Tensor) -> Tensor:
     """The target classes that the sources parsed from each mixture's caption name.
 
     waveforms: (nb_clips, nb_samples) float32 in [-1, 1), on any device -> (nb_clips, nb_classes) bool on the same
-    device, classes in the order of `run.profile.data.classes`. run: of stage 11, or of one that reads it; the
-    captioner is loaded once a process. Raises StoreError when stage 11 has not left its captioner.
+    device, classes in the order of `run.profile.data.classes`. run: of notebook 11, or of one that reads it; the
+    captioner is loaded once a process. Raises StoreError when notebook 11 has not left its captioner.
     """
     return named_classes(_reader_of_process(run).read(waveforms), run.profile.data.classes).to(waveforms.device)
 

@@ -30,7 +30,7 @@ CLASSES = ("learned", "any")  # of which the mixtures are: classes the captioner
 
 
 def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFrame:
-    """One row a held-out mixture as long as the pipeline's clips; kept as `parsing.csv` in the stage's folder.
+    """One row a held-out mixture as long as the pipeline's clips; kept as `parsing.csv` in the notebook's folder.
 
     `studies.nb_mixtures` of each: 2, 3 or 4 sources, classes learned or, where some are not, any.
     Columns: classes, nb_sources, sources, caption, parsed (texts, joined by "|"), nb_parsed, nb_named (classes),
