@@ -212,7 +212,7 @@ def test_what_is_held_out_is_never_heard_in_training(run: Run, tmp_path: Path, m
         return next(iter(self.parameters())).sum() * 0
 
     monkeypatch.setattr(BUILD["pit"], "loss", loss)
-    measure.learn(built("pit"), mixer, split, mixer.labels, tmp_path, run, 0)
+    measure.train_method(built("pit"), mixer, split, mixer.labels, tmp_path, run, 0)
     assert heard and heard <= set(split.trained) and not heard & set(split.tested)
 
 
@@ -252,7 +252,7 @@ def test_training_lowers_the_loss(key: str, run: Run, tmp_path: Path, monkeypatc
     here = Run(run.profile.model_copy(update={"studies": studies}), "11", 0)
     mixer = Mixer(tones(), NB)
     split = class_split(tones(), tones(), "all", 0)
-    measure.learn(built(key, levels=True).train(), mixer, split, LABELS, tmp_path, here, 0)
+    measure.train_method(built(key, levels=True).train(), mixer, split, LABELS, tmp_path, here, 0)
     loss = pd.read_csv(tmp_path / "history.csv").loss
     assert loss[-5:].mean() < 0.7 * loss[:5].mean()
 

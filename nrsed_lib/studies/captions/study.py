@@ -20,15 +20,14 @@ from nrsed_lib.evaluate.paired import NB_DRAWS, Draws, by_seed, verdict
 from nrsed_lib.evaluate.separation import sdr
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator
-from nrsed_lib.lass.training import learn
-from nrsed_lib.store import write_tensors
+from nrsed_lib.lass.training import mix_and_separate
 from nrsed_lib.studies.captions.variants import MIXED, PLAIN, variants
 from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
 from nrsed_lib.studies.pairs import held_out_pairs, pairs
 from nrsed_lib.studies.settings import Captions, Studies, studies_of
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.studies.trials import Trial, measure_trials, trials
-from nrsed_lib.training import device
+from nrsed_lib.training import device, keep
 
 PUBLISHED_SDR = (5.70, 8.61)  # dB, without and with added captions (the abstract), on task 9's validation set
 BATCH = 10  # mixtures a forward pass: more leave a CPU's cache
@@ -58,10 +57,11 @@ def trained(run: Run, trial: Trial) -> Separator:
         schedule = settings.model_copy(update={"seed": trial.seed})
         sources = load_sources(run, "train").to(device())
         texts = training_texts(captions_of(sources.by_label), trial.variant, settings.prompts)
-        separator = new_separator(run, trial).train()
-        path.parent.mkdir(exist_ok=True)
-        learn(separator, sources, schedule, run, texts, pairs, path.parent)
-        write_tensors(path, separator.state_dict(), variant=trial.variant, seed=trial.seed)
+        separator = new_separator(run, trial)
+        history = mix_and_separate(separator, sources, schedule, path.parent, texts, pairs)
+        keep(
+            path, path.with_name("history.csv"), separator.state_dict(), history, variant=trial.variant, seed=trial.seed
+        )
     return load_separator(path, run.profile)
 
 
