@@ -86,7 +86,7 @@ def _measure(run: Run, trial: Trial) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def compare(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+def gain_table(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """What `study` measured, a row a variant and phrasing, with the paired bootstrap over mixtures and seeds.
 
     Columns: variant, prompt, added (captions a class); phrasing; sdr; improvement and gain, the improvement less
@@ -145,12 +145,12 @@ def closeness(cosines: Tensor, own: Tensor) -> dict[str, float]:
 
 
 def by_number(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` in which only the number of added captions differs: 0, then `mixed-<n>`."""
+    """The rows of `gain_table` in which only the number of added captions differs: 0, then `mixed-<n>`."""
     return comparison[comparison.prompt.isin(["", MIXED])].sort_values("added", kind="stable")
 
 
 def by_prompt(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` in which only the prompt differs: the same number of added captions, mixed ones last."""
+    """The rows of `gain_table` in which only the prompt differs: the same number of added captions, mixed ones last."""
     others = comparison[~comparison.prompt.isin(["", MIXED])]
     return comparison[(comparison.added == others.added.iloc[0]) & (comparison.prompt != "")]
 

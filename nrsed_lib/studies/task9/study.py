@@ -23,7 +23,7 @@ from nrsed_lib.studies.settings import Task9, studies_of
 from nrsed_lib.studies.task9.development import task9_root
 from nrsed_lib.studies.task9.own_list import own_list
 from nrsed_lib.studies.task9.ratios import challenge_sdr, challenge_si_sdr
-from nrsed_lib.studies.task9.sounds import Pairs, training_sounds
+from nrsed_lib.studies.task9.sounds import Unmixed, training_sounds
 from nrsed_lib.studies.task9.validation_list import AUDIO, LIST, mix, mixed, read_list
 from nrsed_lib.studies.task9.variants import NETWORKS, OTHER_LOSS, variants
 from nrsed_lib.studies.texts.captions import captions_of
@@ -104,7 +104,7 @@ def load_trial(run: Run, trial: Trial) -> Separator:
     return separator.to(device()).eval()
 
 
-def training_mixtures(drawn: Pairs, snr_db: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def training_mixtures(drawn: Unmixed, snr_db: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mixtures and targets, (B, nb_samples) each, at loudness ratios (of mean powers) uniform in `snr_db`."""
     low, high = snr_db
     ratio = low + (high - low) * torch.rand(len(drawn.queries), generator=generator)
