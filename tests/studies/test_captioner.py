@@ -111,7 +111,7 @@ def test_prepared_mixtures_are_kept_until_used(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(captioner_train, "draw", refuse)
+    monkeypatch.setattr(captioner_train, "draw_features", refuse)
     again, _ = prepared(captioner.front, mixer, settings, where)
     assert torch.equal(again, features)
     assert len(train_ears(captioner, mixer, settings, where)) == 2
