@@ -137,6 +137,11 @@ class Batch(Section):
     weak: PositiveInt
     unlabelled: PositiveInt
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Clips of each kind, in the order in which they are in a batch."""
+        return self.strong, self.weak, self.unlabelled
+
 
 class Schedule(Section):
     steps: PositiveInt

@@ -20,10 +20,10 @@ separates does not have, no parameter unused, and shares of equal size.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _fabric: Fabric | None = None
+Columns = TypeVar("Columns", bound=tuple)
 
 
 def start() -> None:
@@ -106,13 +107,22 @@ class Share:
         """Rows of each group that are this process's."""
         return tuple(len(torch.arange(group).tensor_split(size())[rank()]) for group in self.groups)
 
-    def weight(self, nb_groups: int) -> float:
-        """What the mean over this process's rows of the first `nb_groups` groups counts in that over all rows."""
+    def weight(self, nb_groups: int | None) -> float:
+        """What the mean over this process's rows of the first `nb_groups` groups counts in that over all rows.
+
+        None: of all groups.
+        """
         return sum(self.own[:nb_groups]) / sum(self.groups[:nb_groups])
 
     def of(self, x: Tensor) -> Tensor:
         """(B, …) → (B_own, …)."""
         return x if _fabric is None else x.index_select(0, self.rows.to(x.device))
+
+    def each(self, function: Callable[[Tensor], Columns], x: Tensor) -> Columns:
+        """`function` of all rows, (B, …) → a named tuple of (B, …) or None; each process computes its own rows."""
+        found = function(self.of(x))
+        whole: list[Any] = [None if column is None else self.gather(column) for column in found]
+        return type(found)(*whole)
 
     def gather(self, own: Tensor) -> Tensor:
         """(B_own, …) → (B, …): what `of` took apart, without gradients."""

@@ -1,24 +1,31 @@
 """The training loop that every network here goes through: visible, resumable, the same to the bit.
 
-All randomness of step i comes from (seed, name, i), so a run that was killed and resumed from its
-last checkpoint takes the same steps as one that was not. Several processes may take them together
-(`sharding.py`): each runs `fit`, and the first one writes.
+`fit` is the loop: it runs any step, shows it and keeps what learns. `descend` is a training in it: it goes down the
+gradient of losses on drawn batches. Functions called `train_…` make an artefact with them: a file of weights.
+
+All randomness of step i comes from (seed, name, i), so a run that was killed and resumed from its last checkpoint
+takes the same steps as one that was not. Several processes may take them together (`sharding.py`): each draws the
+whole batch, `descend` gives it its share of the rows and adds up what they find, and the first one writes.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from nrsed_lib import sharding
-from nrsed_lib.store import atomic
+from nrsed_lib.profile import Schedule
+from nrsed_lib.store import atomic, write_table, write_tensors
 
 
 class Stateful(Protocol):
@@ -40,11 +47,17 @@ def step_generator(seed: int, name: str, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(f"{seed}/{name}/{step}".encode()))
 
 
-def warmup(step: int, steps: int) -> float:
-    """Exponential ramp exp(-5 (1 - step/steps)^2), 1 after `steps` (Tarvainen and Valpola 2017)."""
-    if steps == 0 or step >= steps:
+def warmup(step: int, schedule: Schedule) -> float:
+    """Exponential ramp exp(-5 (1 - step / warm-up)²), 1 after it (Tarvainen and Valpola 2017)."""
+    if step >= schedule.warmup_steps:
         return 1.0
-    return float(torch.exp(torch.tensor(-5.0 * (1.0 - step / steps) ** 2)))
+    return float(torch.exp(torch.tensor(-5.0 * (1.0 - step / schedule.warmup_steps) ** 2)))
+
+
+def warmup_and_cosine(step: int, schedule: Schedule) -> float:
+    """A linear warm-up times half a cosine down to zero."""
+    warm = min(1.0, (step + 1) / max(1, schedule.warmup_steps))
+    return warm * 0.5 * (1 + math.cos(math.pi * step / schedule.steps))
 
 
 def fit(
@@ -97,3 +110,88 @@ def fit(
     if len(bar):
         save()
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How to descend, as data. kind: of torch, with its settings; rate: the share of `schedule.lr` at a step."""
+
+    kind: type[torch.optim.Optimizer]
+    rate: Callable[[int, Schedule], float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Step(NamedTuple):
+    """number: from 0. generator: what this step draws with. sizes: clips in each group of the batch at hand."""
+
+    number: int
+    generator: torch.Generator
+    sizes: tuple[int, ...]
+
+
+class Loss(NamedTuple):
+    """A term of what is descended. mean: over the clips of the first `groups` groups of the batch (None: of all), ();
+    weight: of the term in the sum."""
+
+    mean: Tensor
+    weight: float = 1.0
+    groups: int | None = None
+
+
+def descend(
+    name: str,
+    network: nn.Module,
+    draw: Callable[[Step], Sequence[Any]],
+    losses: Callable[..., Mapping[str, Loss]],
+    optimiser: Optimiser,
+    schedule: Schedule,
+    sizes: tuple[int, ...],
+    folder: Path,
+    seed: int,
+    after: Callable[[int], None] | None = None,
+    beside: Mapping[str, Stateful] | None = None,
+) -> pd.DataFrame:
+    """Train `network` for `schedule.steps` steps of one batch each; killed, it resumes (see `fit`).
+
+    draw(step) gives a batch: its tensors have a row for each clip, group after group of `sizes` clips (strong, weak
+    and unlabelled ones, say). losses(step, *batch) gives the terms of its loss. Of several processes each has these
+    for its share of the rows; what is no tensor it has whole. after(number): done when a step is taken; beside: what
+    else is to be kept in checkpoints.
+
+    Returns one row a step: every term without its weight, their weighted sum `loss`, and the rate `lr`.
+    """
+    share = sharding.Share(sizes)
+    sharding.as_one(network, share).train()
+    descent = optimiser.kind(network.parameters(), lr=schedule.lr, **optimiser.settings)  # type: ignore[call-arg]
+
+    def step(i: int, generator: torch.Generator) -> dict[str, Tensor | float]:
+        batch = [share.of(x) if isinstance(x, Tensor) else x for x in draw(Step(i, generator, sizes))]
+        found = losses(Step(i, generator, share.own), *batch)
+        terms = {key: share.weight(term.groups) * term.mean for key, term in found.items()}
+        loss = sum((term.weight * terms[key] for key, term in found.items()), torch.zeros(()))
+        lr = schedule.lr * optimiser.rate(i, schedule)
+        for group in descent.param_groups:
+            group["lr"] = lr
+        descent.zero_grad()
+        loss.backward()
+        sharding.add_gradients(network)
+        descent.step()
+        if after:
+            after(i)
+        return sharding.add({key: x.detach() for key, x in {"loss": loss, **terms}.items()}) | {"lr": lr}
+
+    state: dict[str, Stateful] = {"network": network, "optimiser": descent, **(beside or {})}
+    return fit(name, step, state, schedule.steps, folder, seed)
+
+
+def keep(weights: Path, table: Path, tensors: Mapping[str, Tensor], history: pd.DataFrame, **about: Any) -> None:
+    """Leave what a training has learned: its history, and last its weights: when they are there, all is done."""
+    if sharding.is_first():
+        write_table(table, history)
+        write_tensors(weights, tensors, **about)
+    sharding.wait()
+
+
+def kept(weights: Path, table: Path) -> pd.DataFrame | None:
+    """The history of a training whose weights are there; None: it is still to do."""
+    return pd.read_csv(table) if weights.exists() else None

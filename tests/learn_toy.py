@@ -16,11 +16,11 @@ from nrsed_lib import sharding
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.lass.training import learn as learn_separator
+from nrsed_lib.lass.training import mix_and_separate
 from nrsed_lib.profile import Lass, load_profile
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.detector import Features
-from nrsed_lib.sed.mean_teacher import learn as learn_detector
+from nrsed_lib.sed.mean_teacher import train_student
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.training import device
 
@@ -44,15 +44,15 @@ def detector(name: str, steps: int) -> None:
         nb_frames=NB_FRAMES,
         classes=profile.data.classes,
         frame_seconds=profile.data.clip_seconds / NB_FRAMES,
+        mel_seconds=profile.sed.mel.hop / profile.data.sample_rate,
         embedding_seconds=profile.data.clip_seconds / 5,
     )
     share = sharding.Share(tuple(batch.values()))
 
-    def hear(index, *_) -> Features:
-        mels, embeddings = features.rows(share.of(index))  # as a noisy ear: each its share, then put together
-        return Features(share.gather(mels), share.gather(embeddings))
+    def hear(index, _) -> Features:
+        return share.each(features.rows, index)  # as a noisy ear: each its share, then put together
 
-    learn_detector(run, name, whole, hear, clips, schedule)  # type: ignore[arg-type]
+    train_student(run, name, whole, hear, clips, schedule)  # type: ignore[arg-type]
     torch.save(crnn.state_dict(), run.folder / f"{name}-rank{sharding.rank()}.pt")
 
 
@@ -67,7 +67,7 @@ def separator(name: str, steps: int) -> None:
     settings = Lass(**sizes, dprnn_layers=1, dprnn_hidden=4, train=train)  # type: ignore[arg-type]
     run = Run(load_profile("smoke"), "05", 0)
     net = Separator(settings).to(device())
-    learn_separator(net, sources, settings.train, run)
+    mix_and_separate(net, sources, settings.train, run.folder)
 
 
 torch.set_num_threads(1)

@@ -64,7 +64,7 @@ def test_the_detector_is_that_of_one_process(learned: Path, who: str) -> None:
     """In double precision, where a wrong weight, row, statistic or draw can not hide behind rounding."""
     one, other = (checkpoint(learned / folder, "float64") for folder in ("one", who))
     assert curve_gap(one, other, "float64") < 1e-10
-    for part in ("student", "teacher"):
+    for part in ("network", "teacher"):
         for name, gap in gaps(one, other, part).items():
             assert gap < (1e-8 if name.endswith(BEFORE_NORM) else 1e-12), (part, name)
 
@@ -75,7 +75,7 @@ def test_in_single_precision_they_differ_by_its_rounding(learned: Path) -> None:
     for a, b in zip(one["rows"], two["rows"], strict=True):
         for name in ("loss", "strong", "weak"):
             assert a[name] == pytest.approx(b[name], rel=1e-5), (a["step"], name)
-    for part in ("student", "teacher"):
+    for part in ("network", "teacher"):
         for name, gap in gaps(one, two, part).items():
             assert gap < (2 * 10 * LR if name.endswith(BEFORE_NORM) else 1e-4), (part, name)
 
@@ -83,7 +83,7 @@ def test_in_single_precision_they_differ_by_its_rounding(learned: Path) -> None:
 def test_the_separator_is_that_of_one_process(learned: Path) -> None:
     one, two = (checkpoint(learned / folder, "separator") for folder in ("one", "two"))
     assert curve_gap(one, two, "separator") < 1e-5
-    for name, gap in gaps(one, two, "separator").items():
+    for name, gap in gaps(one, two, "network").items():
         assert gap < (2 * 5 * LR if name.endswith(BEFORE_NORM) else 1e-4), name
 
 

@@ -6,12 +6,14 @@ import sys
 import pytest
 import torch
 
+from nrsed_lib.profile import Schedule
 from nrsed_lib.training import fit, step_generator, warmup
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from nrsed_lib.profile import Schedule
 from nrsed_lib.training import fit
 folder, die_at = Path(sys.argv[1]), int(sys.argv[2])
 torch.manual_seed(0)
@@ -71,6 +73,7 @@ def test_randomness_belongs_to_seed_name_and_step():
 
 
 def test_warmup_is_the_exponential_ramp():
-    assert warmup(0, 10) == pytest.approx(torch.tensor(-5.0).exp().item())
-    assert warmup(5, 10) == pytest.approx(torch.tensor(-1.25).exp().item())
-    assert warmup(10, 10) == warmup(99, 10) == warmup(0, 0) == 1.0
+    ten, none = (Schedule(steps=100, warmup_steps=steps) for steps in (10, 0))
+    assert warmup(0, ten) == pytest.approx(torch.tensor(-5.0).exp().item())
+    assert warmup(5, ten) == pytest.approx(torch.tensor(-1.25).exp().item())
+    assert warmup(10, ten) == warmup(99, ten) == warmup(0, none) == 1.0

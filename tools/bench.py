@@ -35,7 +35,7 @@ from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.run.provenance import commit, machine
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.finetuning import RECIPES, NoisyEar, snr_range
-from nrsed_lib.sed.mean_teacher import learn
+from nrsed_lib.sed.mean_teacher import train_student
 from nrsed_lib.sed.noise import NoiseBank
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.store import atomic, write_table
@@ -154,11 +154,11 @@ def training_step(profile: Profile, folder: Path, steps: int = 24) -> dict[str, 
 
     began: list[float] = []
 
-    def hear(index: Tensor, step: int, _: torch.Generator) -> Features:
+    def hear(index: Tensor, step: int) -> Features:
         began.append(time.perf_counter())
         return one_at_a_time(index, step) if step % 2 else detector.features(ear.hear(index, step).mixtures)
 
-    learn(Run(profile, "04", 0), "bench", detector, hear, clips, schedule)
+    train_student(Run(profile, "04", 0), "bench", detector, hear, clips, schedule)
     spent = np.diff(began)[2:]  # the first turn warms up
     batch = sum(profile.sed.batch.model_dump().values())
     return {"what": "training step", "unit": f"{batch} clips", "ours_s": statistics.median(spent[0::2]),

@@ -37,7 +37,7 @@ from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.encoders.beats import Beats, BeatsEncoder
 from nrsed_lib.sed.finetuning import RECIPES, NoisyEar
-from nrsed_lib.sed.mean_teacher import learn
+from nrsed_lib.sed.mean_teacher import train_student
 from nrsed_lib.sed.noise import NoiseBank
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.store import atomic, write_table
@@ -172,7 +172,7 @@ def training(profile: Profile, folder: Path, steps: int) -> list[dict[str, Any]]
     def looked_up(index: Tensor, *_: Any) -> Features:
         return Features(detector.mel(clips.audio[index] * (1 / FULL_SCALE)), kept[index].float())
 
-    def in_noise(index: Tensor, step: int, _: torch.Generator) -> Features:
+    def in_noise(index: Tensor, step: int) -> Features:
         return detector.features(ear.hear(index, step).mixtures)
 
     rows = []
@@ -187,7 +187,7 @@ def training(profile: Profile, folder: Path, steps: int) -> list[dict[str, Any]]
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         schedule = profile.sed.train.model_copy(update={"steps": steps, "warmup_steps": 0})
-        learn(Run(profile, stage, 0), "full_size", detector, timed, clips, schedule)
+        train_student(Run(profile, stage, 0), "full_size", detector, timed, clips, schedule)
         spent = statistics.median(np.diff(began)[1:])
         rows.append(row(f"training step of {name}", f"clip of 10 s, {nb} a step", nb, float(spent)))
     return rows

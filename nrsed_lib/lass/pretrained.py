@@ -1,4 +1,4 @@
-"""Stage 05 without training: the separator that others trained, from its converted weights."""
+"""Notebook 05 without training: the separator that others trained, from its converted weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stage 05: the separator learns by mix-and-separate.
+"""The separator learns by mix-and-separate.
 
 Sounds whose class is known are mixed at a known SNR; the network is asked for one of them by name
 and is told how far off its waveform was. No recording of a real mixture is needed.
@@ -14,18 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from nrsed_lib import sharding
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
-from nrsed_lib.lass.learn import descend
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.lass.pretrained import take_weights
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import LassTrain
-from nrsed_lib.store import write_table, write_tensors
-from nrsed_lib.training import device
+from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, kept, warmup_and_cosine
 
 NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
 ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
@@ -33,7 +30,9 @@ FLOOR = 1e-3  # error, as a share of the mixture's energy, below which more accu
 MASK_WEIGHT = 4.0  # of the mask's cross entropy beside the residual in dB
 LEVEL_DB = 10.0  # mixtures come up to this much louder or softer than the sources
 
-Draw = Callable[[Mixer, LassTrain, torch.Generator], Mixtures]
+OPTIMISER = Optimiser(torch.optim.AdamW, warmup_and_cosine, {"betas": (0.9, 0.99)})
+
+DrawMixtures = Callable[[Mixer, LassTrain, torch.Generator], Mixtures]
 
 
 def residual_db(estimates: Tensor, targets: Tensor, mixtures: Tensor) -> Tensor:
@@ -61,26 +60,39 @@ def mask_entropy(logits: Tensor, cross: Tensor, energy: Tensor) -> Tensor:
     return (weight * entropy).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1e-9)
 
 
-def train_separator(run: Run) -> pd.DataFrame:
-    """Leave `separator.safetensors` and `history.csv` in the stage's folder; return the history.
+def energy_and_mask(separator: Separator, mixtures: Tensor, targets: Tensor, conditions: Tensor) -> dict[str, Loss]:
+    """The loss of notebook 05: `residual_db` of the tracks and `mask_entropy`, means over the mixtures.
 
-    One row a step: residual (dB, see `residual_db`) and entropy of the mask (nat). Killed, it resumes
-    from its last checkpoint to the same weights; done, it only reads. With `lass.weights` nothing is trained:
-    those weights are taken, and the history has no rows.
+    mixtures, targets: (B, nb_samples); conditions: (B, condition_size).
     """
-    done = run.folder / "history.csv"
-    if done.exists():
-        return pd.read_csv(done)
+    spectra, features = separator.analyse(mixtures)
+    logits = separator.logits(features, conditions)
+    estimates = separator.synthesise(spectra, separator.mask(logits), mixtures.shape[-1])
+    cross = separator.bands.add_up((separator.stft(targets) * spectra.conj()).real)
+    entropy = mask_entropy(logits[:, 0], cross, separator.bands.add_up(spectra.abs().square()))
+    return {
+        "residual": Loss(residual_db(estimates, targets, mixtures).mean()),
+        "entropy": Loss(entropy.mean(), MASK_WEIGHT),
+    }
+
+
+def train_separator(run: Run, name: str = "separator") -> pd.DataFrame:
+    """Leave `<name>.safetensors` and `history.csv` in the notebook's folder; return the history.
+
+    One row a step: residual (dB, see `residual_db`) and entropy of the mask (nat), their weighted sum and the rate.
+    Killed, it resumes from its last checkpoint to the same weights; done, it only reads. With `lass.weights` nothing
+    is trained: those weights are taken, and the history has no rows.
+    """
+    files = run.folder / f"{name}.safetensors", run.folder / "history.csv"
+    if (history := kept(*files)) is not None:
+        return history
     settings = run.profile.lass
     if settings.weights is not None:
         return take_weights(run, settings.weights)
     torch.manual_seed(settings.train.seed)
-    separator = Separator(settings).to(device()).train()
-    history = learn(separator, load_sources(run, "train").to(device()), settings.train, run)
-    if sharding.is_first():
-        write_tensors(run.folder / "separator.safetensors", separator.state_dict(), lass=settings.model_dump())
-        write_table(done, history)
-    sharding.wait()
+    separator = Separator(settings).to(device())
+    history = mix_and_separate(separator, load_sources(run, "train").to(device()), settings.train, run.folder)
+    keep(*files, separator.state_dict(), history, lass=settings.model_dump())
     return history
 
 
@@ -94,36 +106,31 @@ def events_in_noise(mixer: Mixer, schedule: LassTrain, generator: torch.Generato
     return mixer.draw(schedule.batch, schedule.snr_db, generator, NOISE_QUERIES, ABSENT)
 
 
-def learn(
+def mix_and_separate(
     separator: Separator,
     sources: Sources,
     schedule: LassTrain,
-    run: Run,
-    wordings: Mapping[str, Sequence[str]] | None = None,
-    draw: Draw = events_in_noise,
-    folder: Path | None = None,
+    folder: Path,
+    texts: Mapping[str, Sequence[str]] | None = None,
+    draw_mixtures: DrawMixtures = events_in_noise,
 ) -> pd.DataFrame:
-    """One row a step. wordings: the texts that ask for each class, of which every step draws one; by default
-    its name alone. draw: a batch of mixtures; texts are drawn after it, so that other texts change no mixture.
-    folder: of the checkpoint, the run's by default."""
+    """Train `separator` in place; its history, one row a step (see `train_separator`).
+
+    folder: of the checkpoint. texts: those that ask for each class, of which every step draws one; by default its
+    name alone. Texts are drawn after the mixtures, so that other texts change no mixture.
+    """
     mixer = Mixer(sources, round(schedule.seconds * sources.sample_rate))
-    texts = [wordings[label] if wordings else [query_text(label)] for label in mixer.labels]
-    share = sharding.Share((schedule.batch,))
-    sharding.as_one(separator, share)
+    of_class = [texts[label] if texts else [query_text(label)] for label in mixer.labels]
 
-    def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        drawn = draw(mixer, schedule, generator)
-        gain_db = LEVEL_DB * (2 * torch.rand(schedule.batch, 1, generator=generator) - 1)
+    def draw(step: Step) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+        drawn = draw_mixtures(mixer, schedule, step.generator)
+        gain_db = LEVEL_DB * (2 * torch.rand(schedule.batch, 1, generator=step.generator) - 1)
         gain = (10 ** (gain_db / 20)).to(drawn.mixtures)
-        mixtures, targets = share.of(gain * drawn.mixtures), share.of(gain * drawn.targets)
-        spectra, features = separator.analyse(mixtures)
-        conditions = separator.embed([one_of(said, generator) for said in texts])
-        logits = separator.logits(features, conditions[share.of(drawn.queries)])
-        estimates = separator.synthesise(spectra, separator.mask(logits), mixtures.shape[-1])
-        cross = separator.bands.add_up((separator.stft(targets) * spectra.conj()).real)
-        entropy = mask_entropy(logits[:, 0], cross, separator.bands.add_up(spectra.abs().square()))
-        residual, entropy = residual_db(estimates, targets, mixtures).mean(), entropy.mean()
-        residual, entropy = share.weight(1) * residual, share.weight(1) * entropy
-        return residual + MASK_WEIGHT * entropy, {"residual": residual, "entropy": entropy}
+        asked = [one_of(said, step.generator) for said in of_class]
+        return gain * drawn.mixtures, gain * drawn.targets, drawn.queries, asked
 
-    return descend("separator", separator, losses, schedule, folder or run.folder, schedule.seed)
+    def losses(_: Step, mixtures: Tensor, targets: Tensor, queries: Tensor, asked: list[str]) -> dict[str, Loss]:
+        return energy_and_mask(separator, mixtures, targets, separator.embed(asked)[queries])
+
+    sizes = (schedule.batch,)
+    return descend("separator", separator, draw, losses, OPTIMISER, schedule, sizes, folder, schedule.seed)

@@ -50,7 +50,7 @@ class Parts:
 
 PARTS: dict[str, Parts] = {
     "01": Parts(_splits_on_disk, ("nrsed_lib.data.desed.prepare", "make_shard")),
-    "03": Parts(lambda _: ["theta"], ("nrsed_lib.sed.training", "train"), shared=True),
+    "03": Parts(lambda _: ["theta"], ("nrsed_lib.sed.training", "train_detector"), shared=True),
     "04": Parts(lambda _: [*SERIES["04"].makes], ("nrsed_lib.sed.finetuning", "finetune"), shared=True),
     "05": Parts(lambda _: ["separator"], ("nrsed_lib.lass.training", "train_separator"), shared=True),
     "06": Parts(lambda profile: [*profile.data.conditions], ("nrsed_lib.testing", "test_systems")),

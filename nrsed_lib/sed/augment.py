@@ -5,16 +5,38 @@ Randomness comes from torch's global generator, which `training.fit` seeds at ea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from nrsed_lib.sed.detector import Features
+from nrsed_lib.sed.detector import Detector, Features
+from nrsed_lib.sed.mel import scale
 
+MASK_SECONDS = 0.5  # longest gap in the student's spectrogram
+MASK_BANDS = 1 / 8  # widest, as a share of the bands
 MIXUP_ALPHA = 0.2
 MIXUP_PROBABILITY = 0.5
 
 
-def mixup(features: Features, strong: Tensor, weak: Tensor, sizes: list[int]) -> tuple[Features, Tensor, Tensor]:
+def augment(
+    features: Features, strong: Tensor, weak: Tensor, sizes: Sequence[int], detector: Detector
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+    """Shift, mixup and masks: what student and teacher hear, and its labels.
+
+    → scaled mels with gaps in them, for the student; the same whole, for the teacher; embeddings, for both; strong
+    and weak labels. Shapes as for `mixup`.
+    """
+    seconds = (detector.frame_seconds, detector.mel_seconds, detector.embedding_seconds)
+    features, strong = shift(features, strong, *seconds)
+    (mels, embeddings), strong, weak = mixup(features, strong, weak, sizes)
+    mels = scale(mels)
+    masked = mask(mels, 2, round(MASK_SECONDS / detector.mel_seconds), nb_masks=2)
+    masked = mask(masked, 1, round(MASK_BANDS * mels.shape[1]))
+    return masked, mels, embeddings, strong, weak
+
+
+def mixup(features: Features, strong: Tensor, weak: Tensor, sizes: Sequence[int]) -> tuple[Features, Tensor, Tensor]:
     """Mix half of the clips with another of their group; labels are mixed in the same proportion (soft labels).
 
     Linear amplitudes are mixed, as sounds are; embeddings too. sizes: clips in each group, in order

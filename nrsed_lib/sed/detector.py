@@ -14,7 +14,7 @@ from nrsed_lib.profile import Profile
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.encoders.base import build_encoder
 from nrsed_lib.sed.mel import LinearMel, scale
-from nrsed_lib.store import read_tensors, write_tensors
+from nrsed_lib.store import read_tensors
 from nrsed_lib.training import device
 
 PROJECTION = {"mn04": 128}  # channels to which an encoder's embeddings are reduced; BEATs' are taken as they are
@@ -54,6 +54,7 @@ class Detector(nn.Module):
         for frames, _ in sed.crnn.pooling:
             self.nb_frames //= frames
         self.frame_seconds = data.clip_seconds / self.nb_frames
+        self.mel_seconds = sed.mel.hop / data.sample_rate
 
     @property
     def embedding_seconds(self) -> float | None:
@@ -88,12 +89,8 @@ class Detector(nn.Module):
         return self.crnn(scale(features.mels), features.embeddings)
 
 
-def save_detector(path: Path, detector: Detector) -> None:
-    write_tensors(path, detector.crnn.state_dict(), classes=detector.classes)
-
-
 def load_detector(path: Path, profile: Profile) -> Detector:
-    """The detector saved at `path`, in evaluation mode, on the device.
+    """The detector whose `crnn` a training left at `path`, in evaluation mode, on the device.
 
     Raises ValueError naming the file when it was trained for other classes.
     """

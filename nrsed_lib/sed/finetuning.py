@@ -23,16 +23,16 @@ from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.llm.selection import Selection, load_selection, random_selection
 from nrsed_lib.profile import Finetune, SnrRange
 from nrsed_lib.sed.detector import Detector, Features, load_detector
-from nrsed_lib.sed.mean_teacher import learn, learned
+from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training_set import Audio, TrainingSet
-from nrsed_lib.training import device
+from nrsed_lib.training import device, kept
 
 THRESHOLD = 0.5  # of a clip-wise probability, for an event to count as heard (section II-C)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class FinetuneRecipe:
     """system: its row of Table I. llm: noise classes from the LLM, else at random. curriculum: SNR falls in stages."""
 
     system: str
@@ -41,13 +41,13 @@ class Recipe:
 
 
 RECIPES = {
-    "random": Recipe("#5", llm=False, curriculum=True),
-    "no_curriculum": Recipe("#6", llm=True, curriculum=False),
-    "full": Recipe("#7", llm=True, curriculum=True),
+    "random": FinetuneRecipe("#5", llm=False, curriculum=True),
+    "no_curriculum": FinetuneRecipe("#6", llm=True, curriculum=False),
+    "full": FinetuneRecipe("#7", llm=True, curriculum=True),
 }
 
 
-def snr_range(settings: Finetune, recipe: Recipe, step: int) -> SnrRange | None:
+def snr_range(settings: Finetune, recipe: FinetuneRecipe, step: int) -> SnrRange | None:
     """SNRs in dB that are heard at `step` of a fine-tuning; None: clean clips."""
     if not recipe.curriculum:
         return settings.snr_db
@@ -59,13 +59,13 @@ def snr_range(settings: Finetune, recipe: Recipe, step: int) -> SnrRange | None:
     return stage.snr_db
 
 
-def noise_selection(run: Run, recipe: Recipe) -> Selection:
+def noise_selection(run: Run, recipe: FinetuneRecipe) -> Selection:
     """Label set → noise classes, of the LLM or as many at random."""
     selection = load_selection(run)
     return selection if recipe.llm else random_selection(selection, run.profile.data.noise_classes, run.seed)
 
 
-class Heard(NamedTuple):
+class NoisyBatch(NamedTuple):
     """A batch in noise. mixtures: (B, nb_samples). snr_db: (B,), +inf for clean clips. noises: (B, nb_events) row
     numbers of the bank, -1 where there is none.
     """
@@ -82,19 +82,19 @@ class NoisyEar:
     clips: TrainingSet
     bank: NoiseBank
     allowed: Tensor
-    recipe: Recipe
+    recipe: FinetuneRecipe
     settings: Finetune
 
-    def hear(self, index: Tensor, step: int) -> Heard:
+    def hear(self, index: Tensor, step: int) -> NoisyBatch:
         """The drawn clips as they sound at `step`. index: (B,) clip numbers."""
         clean = self.clips.audio[index] * (1 / FULL_SCALE)
         snrs = snr_range(self.settings, self.recipe, step)
         if snrs is None:
-            return Heard(clean, torch.full_like(clean[:, 0], torch.inf), torch.full_like(index[:, None], -1))
+            return NoisyBatch(clean, torch.full_like(clean[:, 0], torch.inf), torch.full_like(index[:, None], -1))
         noises, present = self.bank.draw(self.allowed[index])
         snr_db = snrs[0] + (snrs[1] - snrs[0]) * torch.rand(len(index), device=clean.device)
         mixtures, _ = mix_at_snr(clean, self.bank.tracks(noises, present, clean.shape[1]), snr_db)
-        return Heard(mixtures, snr_db, noises.where(present, -1))
+        return NoisyBatch(mixtures, snr_db, noises.where(present, -1))
 
 
 def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, NoisyEar]:
@@ -125,21 +125,18 @@ def heard_label_sets(
 
 
 def finetune(run: Run, name: str, ear: NoisyEar | None = None) -> pd.DataFrame:
-    """Stage 04: fine-tune g_θ by `RECIPES[name]`; leave `<name>.safetensors` and return its history.
+    """Fine-tune g_θ by `RECIPES[name]`; leave `<name>.safetensors` and return its history.
 
     ear: of `noisy_ears`, where it is there already: clips and noises are gigabytes.
     """
-    if (history := learned(run, name)) is not None:
+    if (history := kept(*files(run, name))) is not None:
         return history
     detector = load_detector(run.find("theta"), run.profile)
     ear = ear or noisy_ears(run, [name], detector)[name]
 
-    batch = run.profile.sed.batch
-    share = sharding.Share((batch.strong, batch.weak, batch.unlabelled))
+    share = sharding.Share(run.profile.sed.batch.sizes)
 
-    def hear(index: Tensor, step: int, _: torch.Generator) -> Features:
-        mixtures = share.of(ear.hear(index, step).mixtures)  # mixing is cheap; the encoder hears its share only
-        mels, embeddings = detector.features(mixtures)
-        return Features(share.gather(mels), None if embeddings is None else share.gather(embeddings))
+    def hear(index: Tensor, step: int) -> Features:
+        return share.each(detector.features, ear.hear(index, step).mixtures)  # mixing is cheap, an encoder is not
 
-    return learn(run, name, detector, hear, ear.clips, run.profile.sed.finetune)
+    return train_student(run, name, detector, hear, ear.clips, run.profile.sed.finetune)

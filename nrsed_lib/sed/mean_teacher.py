@@ -8,36 +8,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nrsed_lib import sharding
 from nrsed_lib.artefacts import Run
-from nrsed_lib.profile import Batch, Schedule
+from nrsed_lib.profile import Schedule
 from nrsed_lib.sed import augment
-from nrsed_lib.sed.detector import Detector, Features, save_detector
-from nrsed_lib.sed.mel import scale
+from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.training_set import TrainingSet
-from nrsed_lib.store import write_table
-from nrsed_lib.training import Stateful, fit, warmup
+from nrsed_lib.training import Loss, Optimiser, Step, descend, keep, warmup
 
-MASK_SECONDS = 0.5  # longest gap in the student's spectrogram
-MASK_BANDS = 1 / 8  # widest, as a share of the bands
+OPTIMISER = Optimiser(torch.optim.Adam, warmup)  # section III-B
 
-Hear = Callable[[Tensor, int, torch.Generator], Features]  # clip numbers, step, generator -> features
+Hear = Callable[[Tensor, int], Features]  # clip numbers (B,) and step -> features
 Scores = tuple[Tensor, Tensor]  # strong (B, nb_classes, nb_frames), weak (B, nb_classes)
 
 
-def label_loss(scores: Scores, labels: Scores, batch: Batch) -> tuple[Tensor, Tensor]:
+def label_loss(scores: Scores, labels: Scores, sizes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Eq. 2: binary cross entropy of frame-wise and clip-wise predictions, (), ().
 
-    Frames count for the strong clips; clips for the strong and the weak ones. The batch is in the
-    order strong, weak, unlabelled.
+    Frames count for the strong clips; clips for the strong and the weak ones. sizes: numbers of strong, weak and
+    unlabelled clips, in whose order the batch is.
     """
-    nb_strong, nb_labelled = batch.strong, batch.strong + batch.weak
+    nb_strong, nb_labelled = sizes[0], sizes[0] + sizes[1]
     return (
         F.binary_cross_entropy(scores[0][:nb_strong], labels[0][:nb_strong]),
         F.binary_cross_entropy(scores[1][:nb_labelled], labels[1][:nb_labelled]),
@@ -62,69 +59,47 @@ def update_teacher(teacher: nn.Module, student: nn.Module, step: int, ema: float
             old.lerp_(new, 1 - keep)
 
 
-def learn(run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSet, schedule: Schedule) -> pd.DataFrame:
-    """Train `detector`, leave its teacher in `<name>.safetensors`, `history_<name>.csv` and return the latter.
+def train_student(
+    run: Run, name: str, detector: Detector, hear: Hear, clips: TrainingSet, schedule: Schedule
+) -> pd.DataFrame:
+    """Train `detector`; leave its teacher in `<name>.safetensors`, and `history_<name>.csv`, which is returned.
 
-    hear(index, step, generator) gives the features of the drawn clips: from a cache, or with noise. Of
-    several processes (`sharding.py`) each augments the whole batch and learns from its share.
-    Returns one row a step: the four losses, the rate and the weight of consistency.
+    hear(index, step) gives the features of the drawn clips: from a cache, or with noise. Returns one row a step: the
+    four terms of the loss, their weighted sum, and the rate.
     """
-    sed, mel_seconds = run.profile.sed, run.profile.sed.mel.hop / run.profile.data.sample_rate
-    frame_seconds, embedding_seconds = detector.frame_seconds, detector.embedding_seconds
-    sizes = [sed.batch.strong, sed.batch.weak, sed.batch.unlabelled]
-    share = sharding.Share(tuple(sizes))
-    own = Batch(**dict(zip(Batch.model_fields, share.own, strict=True)))
-    teacher = copy.deepcopy(detector.crnn).requires_grad_(False).eval()
-    student = sharding.as_one(detector.crnn, share).train()
-    optimiser = torch.optim.Adam(student.parameters(), lr=schedule.lr)
+    sed, student = run.profile.sed, detector.crnn
+    teacher = copy.deepcopy(student).requires_grad_(False).eval()
 
-    def step(i: int, generator: torch.Generator) -> dict[str, Tensor | float]:
-        index = clips.draw(sed.batch, generator)
-        features, strong = augment.shift(
-            hear(index, i, generator), clips.strong[index], frame_seconds, mel_seconds, embedding_seconds
-        )
-        features, strong, weak = augment.mixup(features, strong, clips.weak[index], sizes)
-        mels = scale(features.mels)
-        masked = augment.mask(mels, 2, round(MASK_SECONDS / mel_seconds), nb_masks=2)
-        masked = augment.mask(masked, 1, round(MASK_BANDS * mels.shape[1]))
-        masked, mels, strong, weak = (share.of(x) for x in (masked, mels, strong, weak))
-        embeddings = None if features.embeddings is None else share.of(features.embeddings)
+    def draw(step: Step) -> tuple[Tensor | None, ...]:
+        index = clips.draw(sed.batch, step.generator)
+        features = hear(index, step.number)
+        return augment.augment(features, clips.strong[index], clips.weak[index], step.sizes, detector)
+
+    def losses(
+        step: Step, masked: Tensor, mels: Tensor, embeddings: Tensor | None, strong: Tensor, weak: Tensor
+    ) -> dict[str, Loss]:
         seen = student(masked, embeddings)
         with torch.no_grad():
             taught = teacher(mels, embeddings)
-        ramp = warmup(i, schedule.warmup_steps)
-        means = (*label_loss(seen, (strong, weak), own), *consistency_loss(seen, taught))
-        loss_strong, loss_weak, gap_strong, gap_weak = (
-            share.weight(nb_groups) * mean for nb_groups, mean in zip((1, 2, 3, 3), means, strict=True)
-        )
-        loss = loss_strong + loss_weak + sed.consistency * ramp * (gap_strong + gap_weak)
-        for group in optimiser.param_groups:
-            group["lr"] = schedule.lr * ramp
-        optimiser.zero_grad()
-        loss.backward()
-        sharding.add_gradients(student)
-        optimiser.step()
-        update_teacher(teacher, student, i, sed.ema)
-        measured = {
-            "loss": loss.detach(),
-            "strong": loss_strong.detach(),
-            "weak": loss_weak.detach(),
-            "consistency_strong": gap_strong.detach(),
-            "consistency_weak": gap_weak.detach(),
+        loss_strong, loss_weak = label_loss(seen, (strong, weak), step.sizes)
+        gap_strong, gap_weak = consistency_loss(seen, taught)
+        consistency = sed.consistency * warmup(step.number, schedule)
+        return {
+            "strong": Loss(loss_strong, groups=1),
+            "weak": Loss(loss_weak, groups=2),
+            "consistency_strong": Loss(gap_strong, consistency),
+            "consistency_weak": Loss(gap_weak, consistency),
         }
-        return sharding.add(measured) | {"lr": schedule.lr * ramp, "consistency_weight": sed.consistency * ramp}
 
-    state: dict[str, Stateful] = {"student": student, "teacher": teacher, "optimiser": optimiser}
-    rows = fit(name, step, state, schedule.steps, run.folder, run.seed)
-    detector.crnn.load_state_dict(teacher.state_dict())
-    if sharding.is_first():
-        write_table(run.folder / f"history_{name}.csv", rows)
-        save_detector(run.folder / f"{name}.safetensors", detector)  # last: when it is there, all is done
-    sharding.wait()
-    return rows
+    history = descend(
+        name, student, draw, losses, OPTIMISER, schedule, sed.batch.sizes, run.folder, run.seed,
+        after=lambda i: update_teacher(teacher, student, i, sed.ema), beside={"teacher": teacher},
+    )  # fmt: skip
+    student.load_state_dict(teacher.state_dict())
+    keep(*files(run, name), student.state_dict(), history, classes=detector.classes)
+    return history
 
 
-def learned(run: Run, name: str) -> pd.DataFrame | None:
-    """The history of what `learn` has finished in this run; None: not yet."""
-    done = (run.folder / f"{name}.safetensors").exists()
-    return pd.read_csv(run.folder / f"history_{name}.csv") if done else None
+def files(run: Run, name: str) -> tuple[Path, Path]:
+    """Of the detector `name`: its weights, and the history of its training."""
+    return run.folder / f"{name}.safetensors", run.folder / f"history_{name}.csv"

@@ -10,18 +10,18 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
-from nrsed_lib.sed.mean_teacher import learn, learned
+from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.training_set import Audio, TrainingSet
-from nrsed_lib.training import device
+from nrsed_lib.training import device, kept
 
 
-def train(run: Run) -> pd.DataFrame:
-    """Stage 03: leave `theta.safetensors` and return its history, one row a step.
+def train_detector(run: Run, name: str = "theta") -> pd.DataFrame:
+    """Leave g_θ as `<name>.safetensors` and return its history, one row a step.
 
     Clean clips sound the same at every step, so their features are computed once: all in memory, but for
     BEATs', which would be 45 GB at the paper's scale and are kept, averaged, in a file (`sed/embeddings.py`).
     """
-    if (history := learned(run, "theta")) is not None:
+    if (history := kept(*files(run, name))) is not None:
         return history
     torch.manual_seed(run.seed)
     detector = Detector(run.profile).to(device())
@@ -31,7 +31,7 @@ def train(run: Run) -> pd.DataFrame:
         features = keep_embeddings(detector, clips.audio, run.folder / "embeddings.npy")
     else:
         features = all_features(detector, clips.audio)
-    return learn(run, "theta", detector, lambda index, *_: features.rows(index), clips, run.profile.sed.train)
+    return train_student(run, name, detector, lambda index, _: features.rows(index), clips, run.profile.sed.train)
 
 
 def all_features(detector: Detector, audio: torch.Tensor | Audio, batch: int = 20) -> Features:

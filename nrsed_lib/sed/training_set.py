@@ -82,8 +82,8 @@ class TrainingSet:
 
     def draw(self, batch: Batch, generator: torch.Generator) -> Tensor:
         """Clip numbers (B,): `batch.strong` strong clips, then weak, then unlabelled ones."""
-        sizes, first, index = (batch.strong, batch.weak, batch.unlabelled), 0, []
-        for nb, size in zip(self.nb, sizes, strict=True):
+        first, index = 0, []
+        for nb, size in zip(self.nb, batch.sizes, strict=True):
             index.append(first + torch.randint(nb, (size,), generator=generator))
             first += nb
         return torch.cat(index).to(self.weak.device)

@@ -42,7 +42,7 @@ def draw_pairs(
 
 
 def pairs(mixer: Mixer, schedule: LassTrain, generator: torch.Generator) -> Mixtures:
-    """A training batch (see `lass.train.learn`)."""
+    """A training batch (see `lass.training.mix_and_separate`)."""
     return draw_pairs(mixer, schedule.batch, schedule.snr_db, generator)
 
 

@@ -10,11 +10,10 @@ from test_mixtures import RATE, tones
 from nrsed_lib.artefacts import Run
 from nrsed_lib.evaluate.separation import sdr_gained
 from nrsed_lib.lass import training as train
-from nrsed_lib.lass.learn import rate
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import LassTrain, load_profile
-from nrsed_lib.training import device
+from nrsed_lib.training import device, warmup_and_cosine
 
 SCHEDULE = LassTrain(steps=6, warmup_steps=2, batch=3, seconds=0.5, lr=1e-2)
 
@@ -29,7 +28,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def learnt(where: Run, schedule: LassTrain = SCHEDULE, seed: int = 0) -> Separator:
     torch.manual_seed(seed)
     separator = Separator(SMALL).to(device())
-    train.learn(separator, tones(1.0).to(device()), schedule, where)
+    train.mix_and_separate(separator, tones(1.0).to(device()), schedule, where.folder)
     return separator.eval()
 
 
@@ -91,7 +90,7 @@ def test_the_best_mask_has_the_lowest_entropy() -> None:
 
 def test_rate_warms_up_and_falls_to_nothing() -> None:
     schedule = LassTrain(steps=100, warmup_steps=10, batch=1, seconds=1.0)
-    rates = [rate(i, schedule) for i in range(100)]
+    rates = [warmup_and_cosine(i, schedule) for i in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) > 0.95
     assert rates[-1] < 1e-3

@@ -17,7 +17,7 @@ from nrsed_lib.sed import embeddings as kept_embeddings
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.embeddings import keep_embeddings
 from nrsed_lib.sed.encoders.beats import Beats, BeatsEncoder
-from nrsed_lib.sed.training import train
+from nrsed_lib.sed.training import train_detector
 
 
 class SmallBeats(BeatsEncoder):
@@ -117,7 +117,7 @@ def test_stage_1_learns_from_kept_embeddings(
     monkeypatch.setattr("nrsed_lib.sed.training.all_features", None)  # nothing is gathered in memory
     run = Run(profile, "03", 0)
     run.folder.mkdir()
-    assert len(train(run)) == profile.sed.train.steps
+    assert len(train_detector(run)) == profile.sed.train.steps
     data = profile.data
     shape = np.load(run.folder / "embeddings.npy", mmap_mode="r").shape
     assert shape == (data.nb_strong + data.nb_weak + data.nb_unlabelled, 32, Detector(profile).nb_frames)

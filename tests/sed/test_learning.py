@@ -13,15 +13,15 @@ from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.mixing import measured_snr_db
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.llm.selection import select
-from nrsed_lib.profile import Batch, load_profile
+from nrsed_lib.profile import load_profile
 from nrsed_lib.sed import augment, mean_teacher
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.finetuning import RECIPES, finetune, noisy_ears, snr_range
 from nrsed_lib.sed.noise import NoiseBank, choose
-from nrsed_lib.sed.training import train
+from nrsed_lib.sed.training import train_detector
 from nrsed_lib.store import read_tensors
 
-BATCH = Batch(strong=2, weak=1, unlabelled=3)
+SIZES = (2, 1, 3)  # strong, weak, unlabelled
 
 
 def scores(*shape: int, seed: int) -> torch.Tensor:
@@ -41,7 +41,7 @@ def test_label_loss_is_the_sum_written_out() -> None:
         for t in range(5)
     ]
     clips = [entropy(float(seen[1][b, k]), float(labels[1][b, k])) for b in range(3) for k in range(3)]
-    strong, weak = mean_teacher.label_loss(seen, labels, BATCH)
+    strong, weak = mean_teacher.label_loss(seen, labels, SIZES)
     assert float(strong) == pytest.approx(np.mean(frames), rel=1e-5)
     assert float(weak) == pytest.approx(np.mean(clips), rel=1e-5)
 
@@ -127,7 +127,7 @@ def selected(smoke_data: Run) -> Run:
 @pytest.fixture(scope="module")
 def trained(selected: Run) -> Run:
     run = open_run("03", selected.profile)
-    history = train(run)
+    history = train_detector(run)
     assert len(history) == selected.profile.sed.train.steps
     return run
 
@@ -219,7 +219,7 @@ def test_killed_and_resumed_is_uninterrupted(trained: Run, tmp_path, monkeypatch
         def folder(self):
             return tmp_path
 
-    make = {"theta": lambda run: train(run), "full": lambda run: finetune(run, "full")}[name]
+    make = {"theta": train_detector, "full": lambda run: finetune(run, "full")}[name]
     stage = {"theta": "03", "full": "04"}[name]
     whole = open_run(stage, trained.profile)
     make(whole)
@@ -233,8 +233,7 @@ def test_killed_and_resumed_is_uninterrupted(trained: Run, tmp_path, monkeypatch
             raise Killed
         return draw(*args)
 
-    real_fit = mean_teacher.fit
-    monkeypatch.setattr(mean_teacher, "fit", lambda *args: real_fit(*args, checkpoint_every_s=0))
+    monkeypatch.setattr("nrsed_lib.training.fit.__defaults__", (0.0,))  # a checkpoint after every step
     monkeypatch.setattr(mean_teacher, "label_loss", dies_at_third)
     with pytest.raises(Killed):
         make(run)

@@ -145,7 +145,7 @@ def test_the_comparison_finds_what_was_put_in(run):
         for v, g in zip(named, gains, strict=True) for p in PHRASINGS for s in range(3) for m in range(50)
     ]  # fmt: skip
     table = pd.DataFrame(rows).assign(sdr_out=1.0)
-    compared = augmentation.compare(run, table)
+    compared = augmentation.gain_table(run, table)
     verdicts = compared.groupby("variant", sort=False).verdict.unique()
     assert [list(v) for v in verdicts[named[1:3]]] == [["holds"], ["does not hold"]]
     assert compared[compared.variant == named[0]].gain.isna().all()

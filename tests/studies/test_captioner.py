@@ -12,8 +12,8 @@ from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.profile import load_profile
 from nrsed_lib.studies.opensep import captioner_training as captioner_train
 from nrsed_lib.studies.opensep.caption_words import BEGIN, END, NEXT, Words
-from nrsed_lib.studies.opensep.captioner import Heard, SmallCaptioner, clip_logits, heard, load_captioner
-from nrsed_lib.studies.opensep.captioner_training import learn_to_hear, learn_to_say, prepared, train_captioner
+from nrsed_lib.studies.opensep.captioner import Hearing, SmallCaptioner, clip_logits, heard, load_captioner
+from nrsed_lib.studies.opensep.captioner_training import prepared, train_captioner, train_ears, train_mouth
 from nrsed_lib.studies.opensep.transformers_captioner import CaptionerError, TransformersCaptioner
 from nrsed_lib.studies.settings import CaptionerTrain
 from nrsed_lib.training import device
@@ -74,7 +74,7 @@ def test_something_is_always_said() -> None:
 
 def test_gaps_count_from_the_last_to_end() -> None:
     columns = [torch.tensor([values]) for values in ([0.0, 0.1, 0.5], [0.9, 0.2, 0.6])]
-    what = Heard(torch.tensor([[0, 1, 2]]), torch.ones(1, 3, dtype=torch.bool), *columns)
+    what = Hearing(torch.tensor([[0, 1, 2]]), torch.ones(1, 3, dtype=torch.bool), *columns)
     assert what.gaps[0].tolist() == pytest.approx([-1.0, -0.8, -0.4])
 
 
@@ -84,9 +84,9 @@ def test_it_learns_to_hear_and_say(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     captioner = SmallCaptioner(where.profile, WORDS).to(device()).train()
     mixer = Mixer(tones().to(device()), RATE)
     settings = CaptionerTrain(steps=100, warmup_steps=5, lr=3e-3, batch=12, seconds=1.0)
-    learn_to_hear(captioner, mixer, settings, where)
+    train_ears(captioner, mixer, settings, where)
     monkeypatch.setattr(captioner_train, "SAYING_SHARE", 1.0)
-    learn_to_say(captioner, settings, where)
+    train_mouth(captioner, settings, where)
     captioner.eval()
     drawn = mixer.draw_apart(60, 2, (-3.0, 3.0), torch.Generator().manual_seed(1))
     captions = captioner.caption(drawn.sounds.sum(1))
@@ -111,10 +111,10 @@ def test_prepared_mixtures_are_kept_until_used(tmp_path: Path, monkeypatch: pyte
     def refuse(*_: object) -> None:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(captioner_train, "draw", refuse)
+    monkeypatch.setattr(captioner_train, "draw_features", refuse)
     again, _ = prepared(captioner.front, mixer, settings, where)
     assert torch.equal(again, features)
-    assert len(learn_to_hear(captioner, mixer, settings, where)) == 2
+    assert len(train_ears(captioner, mixer, settings, where)) == 2
 
 
 def test_smoke(smoke_data: Run) -> None:

@@ -17,7 +17,7 @@ from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
 from nrsed_lib.studies.opensep.methods.opensep import OpenSepMethod, levels_of
 from nrsed_lib.studies.opensep.networks.front_end import FrontEnd, features_of, mask_error
 from nrsed_lib.studies.opensep.networks.text import Tokens, WordReader
-from nrsed_lib.studies.opensep.networks.unet import UNet
+from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 from nrsed_lib.studies.opensep.tables import over_seeds, published, table
 from nrsed_lib.studies.opensep.variants import METHODS, SCOPES, recipe_of, recipes, variants
 from nrsed_lib.studies.settings import CaptionerTrain, OpenSep
@@ -159,9 +159,9 @@ def test_a_mask_of_ones_gives_the_mixture_back() -> None:
 
 def test_sizes_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="multiple of 8"):
-        UNet(60, 1, [4, 4, 4, 4])
+        AttentionUNet(60, 1, [4, 4, 4, 4])
     with pytest.raises(ValueError, match="nb_heads"):
-        UNet(64, 1, [4, 4, 6], nb_attended=1, nb_heads=4, text_size=8)
+        AttentionUNet(64, 1, [4, 4, 6], nb_attended=1, nb_heads=4, text_size=8)
 
 
 def test_the_published_size() -> None:
@@ -170,7 +170,7 @@ def test_the_published_size() -> None:
         steps=1, warmup_steps=0, batch=1, seconds=10.0, captioner=CaptionerTrain(steps=1, warmup_steps=0)
     )
     with torch.device("meta"):
-        net = UNet(512, 1, settings.nb_channels, settings.nb_attended, settings.nb_heads, 768)
+        net = AttentionUNet(512, 1, settings.nb_channels, settings.nb_attended, settings.nb_heads, 768)
     assert len(net.encoders) == len(net.decoders) == 7 and len(net.cross) == len(net.own) == 4
     assert sum(p.numel() for p in net.parameters()) / 43.2e6 == pytest.approx(1.02, abs=0.005)
 
@@ -212,7 +212,7 @@ def test_what_is_held_out_is_never_heard_in_training(run: Run, tmp_path: Path, m
         return next(iter(self.parameters())).sum() * 0
 
     monkeypatch.setattr(BUILD["pit"], "loss", loss)
-    measure.learn(built("pit"), mixer, split, mixer.labels, tmp_path, run, 0)
+    measure.train_method(built("pit"), mixer, split, mixer.labels, tmp_path, run, 0)
     assert heard and heard <= set(split.trained) and not heard & set(split.tested)
 
 
@@ -252,7 +252,7 @@ def test_training_lowers_the_loss(key: str, run: Run, tmp_path: Path, monkeypatc
     here = Run(run.profile.model_copy(update={"studies": studies}), "11", 0)
     mixer = Mixer(tones(), NB)
     split = class_split(tones(), tones(), "all", 0)
-    measure.learn(built(key, levels=True).train(), mixer, split, LABELS, tmp_path, here, 0)
+    measure.train_method(built(key, levels=True).train(), mixer, split, LABELS, tmp_path, here, 0)
     loss = pd.read_csv(tmp_path / "history.csv").loss
     assert loss[-5:].mean() < 0.7 * loss[:5].mean()
 

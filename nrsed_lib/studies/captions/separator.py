@@ -15,10 +15,9 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.lass.training import learn
-from nrsed_lib.store import write_table, write_tensors
+from nrsed_lib.lass.training import mix_and_separate
 from nrsed_lib.studies.texts.captions import Caption, captions_of
-from nrsed_lib.training import device
+from nrsed_lib.training import device, keep, kept
 
 
 def every_wording(captions: Mapping[str, Caption]) -> dict[str, list[str]]:
@@ -40,13 +39,13 @@ def train_augmented(run: Run) -> pd.DataFrame:
     Returns the history: one row a step, as `lass.training.train_separator`. The schedule is `lass.train`, as in
     stage 05. Killed, it resumes; done, it only reads.
     """
-    path, done = run.folder / "augmented.safetensors", run.folder / "augmented-history.csv"
-    if not path.exists():
-        settings = run.profile.lass
-        sources = load_sources(run, "train").to(device())
-        torch.manual_seed(settings.train.seed)
-        separator = Separator(settings).to(device()).train()
-        wordings = every_wording(captions_of(sources.by_label))
-        write_table(done, learn(separator, sources, settings.train, run, wordings))
-        write_tensors(path, separator.state_dict(), lass=settings.model_dump())
-    return pd.read_csv(done)
+    files = run.folder / "augmented.safetensors", run.folder / "augmented-history.csv"
+    if (history := kept(*files)) is not None:
+        return history
+    settings, sources = run.profile.lass, load_sources(run, "train").to(device())
+    torch.manual_seed(settings.train.seed)
+    separator = Separator(settings).to(device())
+    texts = every_wording(captions_of(sources.by_label))
+    history = mix_and_separate(separator, sources, settings.train, run.folder, texts)
+    keep(*files, separator.state_dict(), history, lass=settings.model_dump())
+    return history

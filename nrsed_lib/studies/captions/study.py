@@ -20,15 +20,14 @@ from nrsed_lib.evaluate.resampling import NB_DRAWS, Draws, by_seed, verdict
 from nrsed_lib.evaluate.separation import sdr_gained
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator
-from nrsed_lib.lass.training import learn
-from nrsed_lib.store import write_tensors
+from nrsed_lib.lass.training import mix_and_separate
 from nrsed_lib.studies.captions.variants import MIXED, PLAIN, variants
 from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
 from nrsed_lib.studies.pairs import held_out_pairs, pairs
 from nrsed_lib.studies.settings import Captions, Studies, studies_of
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.studies.trials import Trial, measure_trials, trials
-from nrsed_lib.training import device
+from nrsed_lib.training import device, keep
 
 PUBLISHED_SDR = (5.70, 8.61)  # dB, without and with added captions (the abstract), on task 9's validation set
 BATCH = 10  # mixtures a forward pass: more leave a CPU's cache
@@ -58,10 +57,11 @@ def trained(run: Run, trial: Trial) -> Separator:
         schedule = settings.model_copy(update={"seed": trial.seed})
         sources = load_sources(run, "train").to(device())
         texts = training_texts(captions_of(sources.by_label), trial.variant, settings.prompts)
-        separator = new_separator(run, trial).train()
-        path.parent.mkdir(exist_ok=True)
-        learn(separator, sources, schedule, run, texts, pairs, path.parent)
-        write_tensors(path, separator.state_dict(), variant=trial.variant, seed=trial.seed)
+        separator = new_separator(run, trial)
+        history = mix_and_separate(separator, sources, schedule, path.parent, texts, pairs)
+        keep(
+            path, path.with_name("history.csv"), separator.state_dict(), history, variant=trial.variant, seed=trial.seed
+        )
     return load_separator(path, run.profile)
 
 
@@ -84,7 +84,7 @@ def _measure(run: Run, trial: Trial) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def compare(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+def gain_table(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """What `study` measured, a row a variant and phrasing, with the paired bootstrap over mixtures and seeds.
 
     Columns: variant, prompt, added (captions a class); phrasing; sdr; improvement and gain, the improvement less
@@ -143,12 +143,12 @@ def closeness(cosines: Tensor, own: Tensor) -> dict[str, float]:
 
 
 def by_number(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` in which only the number of added captions differs: 0, then `mixed-<n>`."""
+    """The rows of `gain_table` in which only the number of added captions differs: 0, then `mixed-<n>`."""
     return comparison[comparison.prompt.isin(["", MIXED])].sort_values("added", kind="stable")
 
 
 def by_prompt(comparison: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `compare` in which only the prompt differs: the same number of added captions, mixed ones last."""
+    """The rows of `gain_table` in which only the prompt differs: the same number of added captions, mixed ones last."""
     others = comparison[~comparison.prompt.isin(["", MIXED])]
     return comparison[(comparison.added == others.added.iloc[0]) & (comparison.prompt != "")]
 

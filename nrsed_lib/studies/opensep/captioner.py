@@ -57,7 +57,7 @@ class Front(nn.Module):
         return ((self.mel(waveforms) + 1e-4).log() + 5) / 3  # about 0 ± 1 for sounds at usual levels
 
 
-class Heard(NamedTuple):
+class Hearing(NamedTuple):
     """What is heard in clips, by onset, and what is to be said of it; all (B, NB_HEARD).
 
     classes: their numbers; said: bool; onsets and offsets as shares of the clip.
@@ -68,10 +68,10 @@ class Heard(NamedTuple):
     onsets: Tensor
     offsets: Tensor
 
-    def in_order(self) -> Heard:
+    def in_order(self) -> Hearing:
         """Those that are said come first, each by its onset."""
         order = (self.onsets + 2.0 * ~self.said).argsort(dim=1, stable=True)
-        return Heard(*(column.gather(1, order) for column in self))
+        return Hearing(*(column.gather(1, order) for column in self))
 
     @property
     def gaps(self) -> Tensor:
@@ -112,7 +112,7 @@ def clip_logits(frames: Tensor) -> Tensor:
     return (torch.logsumexp(SHARPNESS * frames, -1) - math.log(frames.shape[-1])) / SHARPNESS
 
 
-def heard(frames: Tensor) -> Heard:
+def heard(frames: Tensor) -> Hearing:
     """The likeliest classes of logits (B, nb_classes, nb_frames). Said are those from `THRESHOLD`, and the likeliest;
     a class is active where its probability is at least half of its highest."""
     logits, classes = clip_logits(frames).topk(min(NB_HEARD, frames.shape[1]), dim=1)  # (B, NB_HEARD), falling
@@ -121,7 +121,7 @@ def heard(frames: Tensor) -> Heard:
     curves = torch.sigmoid(frames.gather(1, classes[:, :, None].expand(-1, -1, frames.shape[2])))
     active = (curves >= 0.5 * curves.amax(-1, keepdim=True)).float()  # (B, NB_HEARD, T)
     nb = frames.shape[2]
-    return Heard(classes, said, active.argmax(-1) / nb, 1 - active.flip(-1).argmax(-1) / nb).in_order()
+    return Hearing(classes, said, active.argmax(-1) / nb, 1 - active.flip(-1).argmax(-1) / nb).in_order()
 
 
 class Mouth(nn.Module):
@@ -135,7 +135,7 @@ class Mouth(nn.Module):
         self.rnn = nn.GRU(128, width, batch_first=True)
         self.out = nn.Linear(width, nb_words)
 
-    def sounds(self, what: Heard) -> Tensor:
+    def sounds(self, what: Hearing) -> Tensor:
         """(B, NB_HEARD + 1, 64): a vector for each sound that is said, zeros after the last."""
         after = (what.gaps >= 0)[:, :, None]
         sounds = torch.cat([self.classes(what.classes), after], -1) * what.said[:, :, None]
@@ -166,13 +166,13 @@ class SmallCaptioner(nn.Module):
         return {key: value for key, value in self.state_dict().items() if not key.startswith("front.")}
 
     @torch.inference_mode()
-    def hear(self, waveforms: Tensor) -> Heard:
+    def hear(self, waveforms: Tensor) -> Hearing:
         """(nb_clips, nb_samples) -> what is heard in each clip."""
         parts = [heard(self.ears(self.front(some.to(device())))) for some in waveforms.split(BATCH)]
-        return Heard(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        return Hearing(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
     @torch.inference_mode()
-    def say(self, what: Heard) -> list[str]:
+    def say(self, what: Hearing) -> list[str]:
         """The likeliest word after each word, for all clips at once."""
         sounds = self.mouth.sounds(what)
         word = torch.full((len(sounds), 1), BEGIN, device=sounds.device)

@@ -18,14 +18,14 @@ from tqdm import tqdm
 from nrsed_lib import sharding
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.lass.learn import descend
 from nrsed_lib.lass.mixtures import Mixer
-from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.lass.training import OPTIMISER
+from nrsed_lib.store import read_tensors, write_tensors
 from nrsed_lib.studies.opensep.caption_words import END, NEXT, Words
-from nrsed_lib.studies.opensep.captioner import NB_HEARD, Front, Heard, SmallCaptioner, clip_logits
+from nrsed_lib.studies.opensep.captioner import NB_HEARD, Front, Hearing, SmallCaptioner, clip_logits
 from nrsed_lib.studies.settings import CaptionerTrain, studies_of
 from nrsed_lib.studies.texts.captions import captions_of
-from nrsed_lib.training import device, step_generator
+from nrsed_lib.training import Loss, Step, descend, device, keep, kept, step_generator
 
 NB_SOURCES = (1, 2, 3, 4)  # of the mixtures, each as often
 LEVEL_DB = (-5.0, 5.0)  # of each sound
@@ -40,58 +40,60 @@ def train_captioner(run: Run) -> pd.DataFrame:
     One row a step: hear (cross entropy of a clip's classes, nat), say (of a word). One captioner serves all seeds.
     Killed, it resumes from its last checkpoint to the same weights; done, it only reads.
     """
-    done = run.folder / "captioner.csv"
-    if done.exists():
-        return pd.read_csv(done)
+    files = run.folder / "captioner.safetensors", run.folder / "captioner.csv"
+    if (history := kept(*files)) is not None:
+        return history
     settings = studies_of(run.profile).opensep.captioner
     sources = load_sources(run, "train").to(device())
     mixer = Mixer(sources, round(settings.seconds * sources.sample_rate))
     torch.manual_seed(settings.seed)
     captioner = SmallCaptioner(run.profile, Words.of(captions_of(mixer.labels))).to(device()).train()
-    history = learn_to_hear(captioner, mixer, settings, run)
-    history = history.merge(learn_to_say(captioner, settings, run), on="step", how="left")
-    if sharding.is_first():
-        phrases = captioner.phrases.phrases
-        write_tensors(run.folder / "captioner.safetensors", captioner.learned(), phrases=phrases)
-        write_table(done, history)
-        (run.folder / "captioner-prepared.safetensors").unlink(missing_ok=True)
-    sharding.wait()
+    history = train_ears(captioner, mixer, settings, run)[["step", "hear"]]
+    history = history.merge(train_mouth(captioner, settings, run)[["step", "say"]], on="step", how="left")
+    keep(*files, captioner.learned(), history, phrases=captioner.phrases.phrases)
+    (run.folder / "captioner-prepared.safetensors").unlink(missing_ok=True)
     return history
 
 
-def learn_to_hear(captioner: SmallCaptioner, mixer: Mixer, settings: CaptionerTrain, run: Run) -> pd.DataFrame:
-    share = sharding.Share((settings.batch,))
-    sharding.as_one(captioner.ears, share)
-    kept = prepared(captioner.front, mixer, settings, run) if settings.nb_mixtures else None
+def train_ears(captioner: SmallCaptioner, mixer: Mixer, settings: CaptionerTrain, run: Run) -> pd.DataFrame:
+    """From mixtures whose classes are known; the history's column `hear` is nat a clip."""
+    ready = prepared(captioner.front, mixer, settings, run) if settings.nb_mixtures else None
 
-    def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        if kept is None:
-            features, present = draw(captioner.front, mixer, settings.batch, generator)
-        else:
-            rows = torch.randint(len(kept[0]), (settings.batch,), generator=generator).to(kept[0].device)
-            features, present = kept[0][rows].float(), kept[1][rows]
-        logits = clip_logits(captioner.ears(share.of(features)))
-        entropy = F.binary_cross_entropy_with_logits(logits, share.of(present).float(), reduction="none").sum(1)
-        loss = share.weight(1) * entropy.mean()
-        return loss, {"hear": loss}
+    def draw(step: Step) -> tuple[Tensor, Tensor]:
+        if ready is None:
+            return draw_features(captioner.front, mixer, settings.batch, step.generator)
+        rows = torch.randint(len(ready[0]), (settings.batch,), generator=step.generator).to(ready[0].device)
+        return ready[0][rows].float(), ready[1][rows]
 
-    return descend("captioner-ears", captioner.ears, losses, settings, run.folder, settings.seed)
+    def losses(_: Step, features: Tensor, present: Tensor) -> dict[str, Loss]:
+        logits = clip_logits(captioner.ears(features))
+        entropy = F.binary_cross_entropy_with_logits(logits, present.float(), reduction="none").sum(1)
+        return {"hear": Loss(entropy.mean())}
+
+    sizes = (settings.batch,)
+    return descend(
+        "captioner-ears", captioner.ears, draw, losses, OPTIMISER, settings, sizes, run.folder, settings.seed
+    )
 
 
-def learn_to_say(captioner: SmallCaptioner, settings: CaptionerTrain, run: Run) -> pd.DataFrame:
-    share = sharding.Share((NB_TOLD,))
+def train_mouth(captioner: SmallCaptioner, settings: CaptionerTrain, run: Run) -> pd.DataFrame:
+    """From made-up hearings of any classes; the history's column `say` is nat a word."""
     nb_classes = len(captioner.phrases.phrases)
-
-    def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        what = made_up(nb_classes, NB_TOLD, generator)
-        loss = share.weight(1) * saying_error(captioner, Heard(*(share.of(column) for column in what)))
-        return loss, {"say": loss}
-
     schedule = settings.model_copy(update={"lr": SAYING_LR, "steps": math.ceil(SAYING_SHARE * settings.steps)})
-    return descend("captioner-mouth", captioner.mouth, losses, schedule, run.folder, settings.seed)
+
+    def draw(step: Step) -> Hearing:
+        return made_up(nb_classes, NB_TOLD, step.generator)
+
+    def losses(_: Step, *columns: Tensor) -> dict[str, Loss]:
+        return {"say": Loss(saying_error(captioner, Hearing(*columns)))}
+
+    sizes = (NB_TOLD,)
+    return descend(
+        "captioner-mouth", captioner.mouth, draw, losses, OPTIMISER, schedule, sizes, run.folder, settings.seed
+    )
 
 
-def draw(front: Front, mixer: Mixer, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def draw_features(front: Front, mixer: Mixer, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Features of `batch` mixtures (B, size, nb_frames), and which classes are in them (B, nb_classes) bool."""
     mixtures, present = [], torch.zeros(batch, len(mixer.labels), dtype=torch.bool)
     numbers = torch.arange(batch).tensor_split(len(NB_SOURCES))
@@ -113,7 +115,7 @@ def prepared(front: Front, mixer: Mixer, settings: CaptionerTrain, run: Run) -> 
         parts = []
         for i in tqdm(range(nb_parts), desc="mixtures to caption", unit=f"{PREPARE} mixtures", mininterval=1.0):
             generator = step_generator(settings.seed, "captioner mixtures", i)
-            features, present = draw(front, mixer, PREPARE, generator)
+            features, present = draw_features(front, mixer, PREPARE, generator)
             parts.append((features.half(), present))
         features, present = (torch.cat(column) for column in zip(*parts, strict=True))
         write_tensors(path, {"features": features, "present": present})
@@ -122,17 +124,17 @@ def prepared(front: Front, mixer: Mixer, settings: CaptionerTrain, run: Run) -> 
     return tensors["features"].to(device()), tensors["present"].to(device())
 
 
-def made_up(nb_classes: int, batch: int, generator: torch.Generator) -> Heard:
+def made_up(nb_classes: int, batch: int, generator: torch.Generator) -> Hearing:
     """Hearings of classes by lot, one to `NB_HEARD` of them said, at any times."""
     nb_heard = min(NB_HEARD, nb_classes)
     classes = torch.rand(batch, nb_classes, generator=generator).topk(nb_heard, dim=1).indices
     nb_said = 1 + (nb_heard * torch.rand(batch, 1, generator=generator)).floor()
     times = torch.rand(2, batch, nb_heard, generator=generator).sort(0).values
-    what = Heard(classes, torch.arange(nb_heard) < nb_said, *times)
-    return Heard(*(column.to(device()) for column in what)).in_order()
+    what = Hearing(classes, torch.arange(nb_heard) < nb_said, *times)
+    return Hearing(*(column.to(device()) for column in what)).in_order()
 
 
-def saying_error(captioner: SmallCaptioner, what: Heard) -> Tensor:
+def saying_error(captioner: SmallCaptioner, what: Hearing) -> Tensor:
     """Mean cross entropy of the words that tell of what is heard, the end included: ()."""
     nb_said = what.said.sum(1).tolist()
     told = [zip(*told, strict=True) for told in zip(what.classes.tolist(), what.gaps.tolist(), strict=True)]

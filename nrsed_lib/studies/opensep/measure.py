@@ -11,9 +11,9 @@ from torch import Tensor
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.separation import sdr
-from nrsed_lib.lass.learn import descend
 from nrsed_lib.lass.mixtures import Apart, Mixer
-from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.lass.training import OPTIMISER
+from nrsed_lib.store import read_tensors
 from nrsed_lib.studies.opensep.bss import bss_eval
 from nrsed_lib.studies.opensep.classes import ClassSplit, class_split
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
@@ -22,7 +22,7 @@ from nrsed_lib.studies.opensep.prompts import prompts
 from nrsed_lib.studies.opensep.variants import SCOPES, recipe_of, variants
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.trials import Trial, measure_trials, trials
-from nrsed_lib.training import device
+from nrsed_lib.training import Loss, Step, descend, device, keep
 
 BATCH = 10  # mixtures separated and measured at once
 AUDIBLE = 1e-3  # share of a mixture's energy that each of its sounds has at least: -30 dB
@@ -52,10 +52,11 @@ def load_method(run: Run, trial: Trial) -> Method:
     settings = studies_of(run.profile).opensep
     mixer = training_mixer(run)
     torch.manual_seed(trial.seed)
-    method = BUILD[recipe.method](Setup(settings, run.profile.lass, mixer.labels, recipe.levels)).to(device()).train()
+    method = BUILD[recipe.method](Setup(settings, run.profile.lass, mixer.labels, recipe.levels)).to(device())
     path = run.folder / trial.name / "separator.safetensors"
     if not path.exists():
-        learn(method, mixer, split_of(run, scope), prompts(recipe, mixer.labels), path.parent, run, trial.seed)
+        texts = prompts(recipe, mixer.labels)
+        train_method(method, mixer, split_of(run, scope), texts, path.parent, run, trial.seed)
     method.load_state_dict(read_tensors(path)[0])
     return method.eval()
 
@@ -72,18 +73,26 @@ def held_out_mixer(run: Run) -> Mixer:
     return Mixer(load_sources(run, "test"), round(seconds * run.profile.data.sample_rate))
 
 
-def learn(method: Method, mixer: Mixer, split: ClassSplit, texts: list[str], folder: Path, run: Run, seed: int) -> None:
-    """The same sounds in the same steps for every method: `batch` times four, of which it makes its own mixtures."""
+def train_method(
+    method: Method, mixer: Mixer, split: ClassSplit, texts: list[str], folder: Path, run: Run, seed: int
+) -> None:
+    """Leave `separator.safetensors` and `history.csv` in `folder`.
+
+    The same sounds in the same steps for every method: `batch` times four, of which it makes its own mixtures.
+    """
     settings = studies_of(run.profile).opensep
     among = torch.tensor([label in set(split.trained) for label in mixer.labels])
 
-    def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        loss = method.loss(mixer.draw_apart(settings.batch, 4, levels_db(settings.snr_db), generator, among), texts)
-        return loss, {"loss": loss}
+    def draw(step: Step) -> tuple[Tensor, Tensor]:
+        drawn = mixer.draw_apart(settings.batch, 4, levels_db(settings.snr_db), step.generator, among)
+        return drawn.sounds, drawn.classes
 
-    history = descend("separator", method, losses, settings, folder, seed)
-    write_table(folder / "history.csv", history)
-    write_tensors(folder / "separator.safetensors", method.state_dict(), opensep=settings.model_dump())
+    def losses(_: Step, sounds: Tensor, classes: Tensor) -> dict[str, Loss]:
+        return {"loss": Loss(method.loss(Apart(sounds, classes), texts))}
+
+    history = descend("separator", method, draw, losses, OPTIMISER, settings, (settings.batch,), folder, seed)
+    files = folder / "separator.safetensors", folder / "history.csv"
+    keep(*files, method.state_dict(), history, opensep=settings.model_dump())
 
 
 def levels_db(snr_db: tuple[float, float]) -> tuple[float, float]:

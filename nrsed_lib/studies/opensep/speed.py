@@ -6,16 +6,17 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.lass.separator import Separator
+from nrsed_lib.lass.sizes import count_gflop
 from nrsed_lib.profile import Lass, LassTrain, Profile
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
@@ -71,7 +72,8 @@ def speeds(run: Run, turns: int = 2) -> pd.DataFrame:
             "parameters / M": sum(p.numel() for name, p in entry.network.named_parameters() if "text." not in name)
             / 1e6,
             "sounds a pass": entry.sounds,
-            "GFLOP / s of audio": gflop(entry, audio) / SECONDS,
+            # with gradients on, because attention without them is not counted
+            "GFLOP / s of audio": count_gflop(entry.network, partial(entry.separate, audio)) / SECONDS,
             "real-time factor": statistics.median(seconds[entry.name + entry.size]) / SECONDS,
         }
         for entry in entries
@@ -79,16 +81,6 @@ def speeds(run: Run, turns: int = 2) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     write_table(run.tables / "separator_speed.csv", table)
     return table
-
-
-def gflop(entry: Separation, audio: Tensor) -> float:
-    """Of one pass; with gradients on, because attention without them is not counted."""
-    for module in entry.network.modules():
-        if hasattr(module, "DPRNN"):
-            del module.DPRNN  # its recurrences are slow to count; this is the last use of the network
-    with FlopCounterMode(display=False) as counter:
-        entry.separate(audio)
-    return counter.get_total_flops() / 1e9
 
 
 def _of_profile(profile: Profile) -> list[Separation]:

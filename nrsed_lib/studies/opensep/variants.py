@@ -28,7 +28,7 @@ PROJECT = "nrsed project"  # who wrote the knowledge, unless a model did
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MethodRecipe:
     """method: a key of METHODS. by: who wrote the knowledge that asks for a sound, shown `shots` examples; None: the
     class text asks. levels: whether pairs of sounds are separated besides single ones."""
 
@@ -43,19 +43,19 @@ def recorded_models() -> dict[str, list[int]]:
     return {by: shots for by, shots in recorded_by(KNOWLEDGE).items() if by != PROJECT}
 
 
-def recipes(profile: Profile) -> dict[str, Recipe]:
+def recipes(profile: Profile) -> dict[str, MethodRecipe]:
     """Row -> recipe. Rows about a model are there when its answers are recorded."""
-    found = {method: Recipe(method) for method in METHODS if method != "opensep"}
-    found["opensep"] = Recipe("opensep", PROJECT, levels=True)
-    found["opensep_classes"] = Recipe("opensep")  # Table 4: without knowledge and without levels
-    found["opensep_classes_levels"] = Recipe("opensep", levels=True)
-    found["opensep_knowledge"] = Recipe("opensep", PROJECT)
+    found = {method: MethodRecipe(method) for method in METHODS if method != "opensep"}
+    found["opensep"] = MethodRecipe("opensep", PROJECT, levels=True)
+    found["opensep_classes"] = MethodRecipe("opensep")  # Table 4: without knowledge and without levels
+    found["opensep_classes_levels"] = MethodRecipe("opensep", levels=True)
+    found["opensep_knowledge"] = MethodRecipe("opensep", PROJECT)
     for model, recorded in recorded_models().items():
         for shots in recorded:
             if shots in studies_of(profile).opensep.shots:  # Tables 5 and 6
-                found[f"opensep_{slug(model)}_{shots}"] = Recipe("opensep", model, shots, levels=True)
+                found[f"opensep_{slug(model)}_{shots}"] = MethodRecipe("opensep", model, shots, levels=True)
             elif shots == 0:  # Table 4: knowledge without examples
-                found[f"opensep_{slug(model)}_0"] = Recipe("opensep", model, 0)
+                found[f"opensep_{slug(model)}_0"] = MethodRecipe("opensep", model, 0)
     return found
 
 
@@ -69,7 +69,7 @@ def variants(profile: Profile) -> list[str]:
     return [f"{row}-{scope}" for row in recipes(profile) for scope in SCOPES]
 
 
-def recipe_of(variant: str, profile: Profile) -> tuple[str, Recipe, str]:
+def recipe_of(variant: str, profile: Profile) -> tuple[str, MethodRecipe, str]:
     """Row, recipe and scope of a variant."""
     row, _, scope = variant.rpartition("-")
     return row, recipes(profile)[row], scope

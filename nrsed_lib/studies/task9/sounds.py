@@ -26,7 +26,7 @@ NB_TRIES = 100  # for a clip of another kind
 
 
 @dataclass(frozen=True)
-class Pairs:
+class Unmixed:
     """targets, noises: (B, nb_samples) float32, unmixed. queries: B captions of the targets."""
 
     targets: Tensor
@@ -35,7 +35,7 @@ class Pairs:
 
 
 class Sounds(Protocol):
-    def draw(self, batch: int, generator: torch.Generator) -> Pairs: ...
+    def draw(self, batch: int, generator: torch.Generator) -> Unmixed: ...
 
 
 def training_sounds(run: Run, nb_samples: int) -> Sounds:
@@ -56,10 +56,10 @@ class ClassByClass:
             (captions[label].original, *captions[label].augmented["paraphrase"]) for label in self.mixer.labels
         ]
 
-    def draw(self, batch: int, generator: torch.Generator) -> Pairs:
+    def draw(self, batch: int, generator: torch.Generator) -> Unmixed:
         apart = self.mixer.draw_apart(batch, 2, (0, 0), generator)
         queries = _one_each([self.texts[label] for label in apart.classes[:, 0].tolist()], generator)
-        return Pairs(apart.sounds[:, 0], apart.sounds[:, 1], queries)
+        return Unmixed(apart.sounds[:, 0], apart.sounds[:, 1], queries)
 
 
 class ClipByClip:
@@ -71,12 +71,12 @@ class ClipByClip:
     def __init__(self, captioned: Captioned) -> None:
         self.captioned = captioned
 
-    def draw(self, batch: int, generator: torch.Generator) -> Pairs:
+    def draw(self, batch: int, generator: torch.Generator) -> Unmixed:
         first = torch.randint(len(self.captioned), (batch,), generator=generator).tolist()
         second = [self._other(row, generator) for row in first]
         sounds = self.captioned.waveforms([*first, *second]).to(device())
         queries = _one_each([self.captioned.captions[row] for row in first], generator)
-        return Pairs(sounds[:batch], sounds[batch:], queries)
+        return Unmixed(sounds[:batch], sounds[batch:], queries)
 
     def _other(self, row: int, generator: torch.Generator) -> int:
         kinds = self.captioned.kinds

@@ -15,23 +15,23 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
-from nrsed_lib.lass.learn import descend
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.lass.training import MASK_WEIGHT, mask_entropy, residual_db
+from nrsed_lib.lass.training import energy_and_mask
 from nrsed_lib.profile import Lass, Profile
-from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.store import read_tensors
 from nrsed_lib.studies.settings import Task9, studies_of
 from nrsed_lib.studies.task9.development import task9_root
 from nrsed_lib.studies.task9.own_list import own_list
 from nrsed_lib.studies.task9.ratios import challenge_sdr, challenge_si_sdr
-from nrsed_lib.studies.task9.sounds import Pairs, training_sounds
+from nrsed_lib.studies.task9.sounds import Unmixed, training_sounds
 from nrsed_lib.studies.task9.validation_list import AUDIO, LIST, mix, mixed, read_list
 from nrsed_lib.studies.task9.variants import NETWORKS, OTHER_LOSS, variants
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.studies.trials import Trial, measure_trials, trials
-from nrsed_lib.training import device
+from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, warmup_and_cosine
 
 PUBLISHED = {"AudioSep": 5.708, "AudioSep-DP": 8.10}  # dB SDR on the official list; AudioSep's SDRi there is 5.673
+OPTIMISER = Optimiser(torch.optim.AdamW, warmup_and_cosine, {"betas": (0.9, 0.99)})
 
 
 def network(profile: Profile, variant: str) -> Lass:
@@ -40,24 +40,14 @@ def network(profile: Profile, variant: str) -> Lass:
     return profile.lass.model_copy(update={"dprnn_layers": layers})
 
 
-def waveform_loss(separator: Separator, mixtures: Tensor, targets: Tensor, conditions: Tensor) -> Tensor:
+def waveform_error(separator: Separator, mixtures: Tensor, targets: Tensor, conditions: Tensor) -> dict[str, Loss]:
     """The baseline's: mean |ŝ - s| over samples and mixtures."""
-    return (separator(mixtures, conditions) - targets).abs().mean()
+    return {"loss": Loss((separator(mixtures, conditions) - targets).abs().mean())}
 
 
-def energy_and_mask_loss(separator: Separator, mixtures: Tensor, targets: Tensor, conditions: Tensor) -> Tensor:
-    """Notebook 05's: the error in dB of the mixture's energy, and the cross entropy of the mask."""
-    spectra, features = separator.analyse(mixtures)
-    logits = separator.logits(features, conditions)
-    estimates = separator.synthesise(spectra, separator.mask(logits), mixtures.shape[-1])
-    cross = separator.bands.add_up((separator.stft(targets) * spectra.conj()).real)
-    entropy = mask_entropy(logits[:, 0], cross, separator.bands.add_up(spectra.abs().square()))
-    return residual_db(estimates, targets, mixtures).mean() + MASK_WEIGHT * entropy.mean()
-
-
-LOSSES: dict[str, Callable[[Separator, Tensor, Tensor, Tensor], Tensor]] = {
-    **dict.fromkeys(NETWORKS, waveform_loss),
-    OTHER_LOSS: energy_and_mask_loss,
+LOSSES: dict[str, Callable[[Separator, Tensor, Tensor, Tensor], dict[str, Loss]]] = {
+    **dict.fromkeys(NETWORKS, waveform_error),
+    OTHER_LOSS: energy_and_mask,  # notebook 05's
 }
 
 
@@ -77,41 +67,44 @@ def settings_of(run: Run) -> Task9:
     return studies_of(run.profile).task9
 
 
-def train(run: Run, trial: Trial) -> Separator:
+def train_trial(run: Run, trial: Trial) -> Separator:
     """The separator of a trial in eval mode, left as `<trial>.safetensors` with `<trial>-history.csv`.
 
-    The history has one row a step: the loss. Killed, it resumes; done, it only reads.
+    The history has one row a step: the loss, its terms and the rate. Killed, it resumes; done, it only reads.
     """
     settings, path = settings_of(run), run.folder / f"{trial.name}.safetensors"
     if not path.exists():
         torch.manual_seed(trial.seed)
-        separator = Separator(network(run.profile, trial.variant)).to(device()).train()
+        separator = Separator(network(run.profile, trial.variant)).to(device())
         sounds = training_sounds(run, round(settings.seconds * run.profile.data.sample_rate))
         loss_of = LOSSES[trial.variant]
 
-        def losses(generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-            drawn = sounds.draw(settings.batch, generator)
-            mixtures, targets = training_mixtures(drawn, settings.snr_db, generator)
+        def draw(step: Step) -> tuple[Tensor, Tensor, Tensor, list[str]]:
+            drawn = sounds.draw(settings.batch, step.generator)
             texts = list(dict.fromkeys(drawn.queries))
-            conditions = separator.embed(texts)[[texts.index(query) for query in drawn.queries]]
-            loss = loss_of(separator, mixtures, targets, conditions)
-            return loss, {"loss": loss}
+            asked = torch.tensor([texts.index(query) for query in drawn.queries])
+            return *training_mixtures(drawn, settings.snr_db, step.generator), asked, texts
 
-        history = descend(trial.name, separator, losses, settings, run.folder, trial.seed)
-        write_table(run.folder / f"{trial.name}-history.csv", history)
-        write_tensors(path, separator.state_dict(), lass=network(run.profile, trial.variant).model_dump())
+        def losses(_: Step, mixtures: Tensor, targets: Tensor, asked: Tensor, texts: list[str]) -> dict[str, Loss]:
+            return loss_of(separator, mixtures, targets, separator.embed(texts)[asked])
+
+        history = descend(
+            trial.name, separator, draw, losses, OPTIMISER, settings, (settings.batch,), run.folder, trial.seed
+        )
+        about = network(run.profile, trial.variant).model_dump()
+        keep(path, run.folder / f"{trial.name}-history.csv", separator.state_dict(), history, lass=about)
         (run.folder / f"{trial.name}.checkpoint.pt").unlink()
     return load_trial(run, trial)
 
 
 def load_trial(run: Run, trial: Trial) -> Separator:
-    """The separator that `train` left, in eval mode on the device. Raises StoreError saying how to make it."""
+    """The separator that `train_trial` left, in eval mode on the device. Raises StoreError saying how to make it."""
     separator = Separator(network(run.profile, trial.variant))
     separator.load_state_dict(read_tensors(run.find(trial.name))[0])
     return separator.to(device()).eval()
 
 
-def training_mixtures(drawn: Pairs, snr_db: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def training_mixtures(drawn: Unmixed, snr_db: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Mixtures and targets, (B, nb_samples) each, at loudness ratios (of mean powers) uniform in `snr_db`."""
     low, high = snr_db
     ratio = low + (high - low) * torch.rand(len(drawn.queries), generator=generator)
@@ -127,7 +120,7 @@ def measure(run: Run, trial: Trial) -> pd.DataFrame:
     challenge's list, where there is none, the same as sdr).
     """
     with torch.inference_mode(False):
-        separator = train(run, trial)
+        separator = train_trial(run, trial)
     folder, table, trained = validation_list(run)
     asked, known = separator.embed(table.caption.tolist()), separator.embed(trained)
     parts = []

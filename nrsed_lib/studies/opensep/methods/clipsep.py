@@ -11,7 +11,7 @@ from nrsed_lib.lass.text import LearnedText
 from nrsed_lib.studies.opensep.methods.base import Method, Setup
 from nrsed_lib.studies.opensep.methods.conditional import single_level
 from nrsed_lib.studies.opensep.networks.front_end import features_of
-from nrsed_lib.studies.opensep.networks.unet import UNet
+from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 NB_MAPS = 32  # as in CLIPSep
 
@@ -27,7 +27,7 @@ class ClipSep(Method):
         nn.init.normal_(self.weigh.weight)  # a condition has length 1
         self.scale = nn.Parameter(torch.ones(NB_MAPS))
         self.bias = nn.Parameter(torch.zeros(()))
-        self.net = UNet(self.front.nb_features, NB_MAPS, setup.settings.nb_channels)
+        self.net = AttentionUNet(self.front.nb_features, NB_MAPS, setup.settings.nb_channels)
 
     def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
         return single_level(self, drawn, texts)

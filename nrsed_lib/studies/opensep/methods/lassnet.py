@@ -9,7 +9,7 @@ from nrsed_lib.lass.text import LearnedText
 from nrsed_lib.studies.opensep.methods.base import Method, Setup
 from nrsed_lib.studies.opensep.methods.conditional import single_level
 from nrsed_lib.studies.opensep.networks.front_end import features_of
-from nrsed_lib.studies.opensep.networks.unet import UNet
+from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
 class LassNet(Method):
@@ -19,7 +19,7 @@ class LassNet(Method):
         super().__init__(setup)
         size = setup.settings.condition_size
         self.text = LearnedText(size)
-        self.net = UNet(self.front.nb_features, 1, setup.settings.nb_channels, film_size=size)
+        self.net = AttentionUNet(self.front.nb_features, 1, setup.settings.nb_channels, film_size=size)
 
     def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
         return single_level(self, drawn, texts)

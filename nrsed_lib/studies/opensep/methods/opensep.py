@@ -15,7 +15,7 @@ from nrsed_lib.studies.opensep.methods.base import Method, Setup, pairs_of
 from nrsed_lib.studies.opensep.methods.conditional import single_level
 from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
 from nrsed_lib.studies.opensep.networks.text import Tokens, reader
-from nrsed_lib.studies.opensep.networks.unet import UNet
+from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
 class OpenSepMethod(Method):
@@ -26,7 +26,7 @@ class OpenSepMethod(Method):
         s = setup.settings
         self.levels = setup.levels
         self.text = reader(s)
-        self.net = UNet(self.front.nb_features, 1, s.nb_channels, s.nb_attended, s.nb_heads, s.condition_size)
+        self.net = AttentionUNet(self.front.nb_features, 1, s.nb_channels, s.nb_attended, s.nb_heads, s.condition_size)
 
     def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
         if not self.levels:

@@ -7,13 +7,13 @@ from torch import Tensor
 from nrsed_lib.studies.opensep.methods.base import Method, Setup
 from nrsed_lib.studies.opensep.methods.match import best_match
 from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
-from nrsed_lib.studies.opensep.networks.unet import UNet
+from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
 class Unconditional(Method):
     def __init__(self, setup: Setup, nb_outputs: int) -> None:
         super().__init__(setup)
-        self.net = UNet(self.front.nb_features, nb_outputs, setup.settings.nb_channels)
+        self.net = AttentionUNet(self.front.nb_features, nb_outputs, setup.settings.nb_channels)
 
     def masks(self, magnitudes: Tensor, classes: Tensor | None = None, texts: list[str] | None = None) -> Tensor:
         with self.reduced(magnitudes):

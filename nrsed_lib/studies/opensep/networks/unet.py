@@ -17,7 +17,7 @@ from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
 from nrsed_lib.studies.opensep.networks.text import Tokens
 
 
-class Notebook(nn.Module):
+class Stage(nn.Module):
     """Two convolutions, each normalised; the second one is shifted by a condition where there is one (FiLM)."""
 
     def __init__(self, nb_in: int, nb_out: int, condition_size: int | None = None) -> None:
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         return (places + found).transpose(1, 2).view_as(x)
 
 
-class UNet(nn.Module):
+class AttentionUNet(nn.Module):
     """nb_features: bins or bands in; nb_out: maps of their size out. widths: channels of each stage, shallow to deep.
 
     nb_attended deepest skips attend to themselves, and to a text whose tokens have `text_size` numbers. With
@@ -88,9 +88,9 @@ class UNet(nn.Module):
                 f"of them attended: make the number of bands a multiple of {self.step}, and attend to fewer stages"
             )
         self.norm = nn.BatchNorm2d(nb_features)  # of each band, so that low and high ones start alike
-        self.encoders = nn.ModuleList(Notebook(a, b) for a, b in zip([1, *widths[:-1]], widths, strict=True))
+        self.encoders = nn.ModuleList(Stage(a, b) for a, b in zip([1, *widths[:-1]], widths, strict=True))
         below = [*widths[1:], 0]  # what comes up from the stage below
-        self.decoders = nn.ModuleList(Notebook(a + b, a, film_size) for a, b in zip(widths, below, strict=True))
+        self.decoders = nn.ModuleList(Stage(a + b, a, film_size) for a, b in zip(widths, below, strict=True))
         attended = range(len(widths) - nb_attended, len(widths)) if text_size is not None else range(0)
         self.own = nn.ModuleDict({str(i): Attention(widths[i], nb_heads) for i in attended})
         self.cross = nn.ModuleDict({str(i): Attention(widths[i], nb_heads, text_size) for i in attended})
@@ -116,7 +116,7 @@ class UNet(nn.Module):
         return self.mask(x)
 
 
-def describe(net: UNet, nb_frames: float, nb_features: int) -> list[dict[str, object]]:
+def stage_table(net: AttentionUNet, nb_frames: float, nb_features: int) -> list[dict[str, object]]:
     """One row a stage, from the input down: channels and size of its map, what attends, thousands of parameters."""
     rows = []
     for i, (encoder, decoder) in enumerate(zip(net.encoders, net.decoders, strict=True)):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nrsed_lib.lass.resunet import DecoderBlock, EncoderBlock
@@ -11,7 +14,7 @@ from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Lass
 
 
-def describe(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataFrame:
+def block_table(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataFrame:
     """One row a block, from the input down to the bottleneck and up to the mask.
 
     Columns: block; channels out; frames a second and bands (or bins) at its output; thousands of parameters.
@@ -44,25 +47,34 @@ def describe(separator: Separator, settings: Lass, sample_rate: int) -> pd.DataF
 def gflops(separator: Separator, nb_samples: int) -> float:
     """Billions of operations (a multiply-add is two) of the convolutions and linear layers, for one query.
 
-    The DPRNN is left out and taken out of `separator`: its recurrences are slow to count. A separator on
-    the device "meta" is counted without being run.
+    The DPRNN is left out, see `count_gflop`. A separator on the device "meta" is counted without being run.
     """
-    if hasattr(separator.net.base, "DPRNN"):
-        del separator.net.base.DPRNN
     film = separator.net.film
     device = next(film.parameters()).device
     features = torch.zeros(1, 1 + nb_samples // separator.stft.hop, separator.bands.nb_features, device=device)
+    conditions = torch.zeros(1, film.condition_size, device=device)
+    return count_gflop(separator, lambda: separator.net(features, conditions))
+
+
+def count_gflop(network: nn.Module, compute: Callable[[], object]) -> float:
+    """Billions of operations of what `compute` does with `network`: products and convolutions, no Fourier transforms.
+
+    DPRNNs are taken out of `network`, whose last use this is: their recurrences are slow to count.
+    """
+    for module in network.modules():
+        if hasattr(module, "DPRNN"):
+            del module.DPRNN
     with FlopCounterMode(display=False) as counter:
-        separator.net(features, torch.zeros(1, film.condition_size, device=device))
+        compute()
     return counter.get_total_flops() / 1e9
 
 
-def compare(settings: dict[str, Lass], sample_rate: int) -> pd.DataFrame:
+def network_costs(settings: dict[str, Lass], sample_rate: int) -> pd.DataFrame:
     """One row a network: millions of parameters (queries' encoder apart), and what ten seconds cost."""
     rows = []
     for name, lass in settings.items():
         with torch.device("meta"):
-            separator = Separator(lass, text=torch.nn.Identity()).eval()
+            separator = Separator(lass, text=nn.Identity()).eval()
         parameters = sum(p.numel() for p in separator.net.parameters())
         rows.append(
             {
