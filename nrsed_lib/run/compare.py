@@ -54,18 +54,21 @@ class Comparison:
 
     def otherwise(self) -> pd.DataFrame:
         """What is not the reference's: cells outside their interval, and other verdicts."""
-        found = []
+        found: list[dict[Any, Any]] = []
         if len(self.cells):
             out = self.cells[~self.cells["within"]]
-            here, there, low, high = (out[name].map("{:.3f}".format) for name in ("here", "reference", "low", "high"))
-            what = "#" + out["system"] + ", " + out["condition"] + ", " + out["metric"]
-            found.append(
-                pd.DataFrame({"what": what, "here": here, "reference": there + " (" + low + " to " + high + ")"})
-            )
+            found += [
+                {
+                    "what": f"#{cell['system']}, {cell['condition']}, {cell['metric']}",
+                    "here": f"{cell['here']:.3f}",
+                    "reference": f"{cell['reference']:.3f} ({cell['low']:.3f} to {cell['high']:.3f})",
+                }
+                for cell in out.to_dict("records")
+            ]
         if len(self.verdicts):
             other = self.verdicts["here"] != self.verdicts["reference"]
-            found.append(self.verdicts.loc[other, ["what", "here", "reference"]])
-        return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+            found += self.verdicts.loc[other, ["what", "here", "reference"]].to_dict("records")
+        return pd.DataFrame(found)
 
     def text(self) -> str:
         lines = [f"beside the committed results ({self.about})"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
         log.open("w") as stream,
         watched(target.stem, log, run_folder(profile, notebook, seed)),
         atomic(target) as temporary,
+        tempfile.TemporaryDirectory(prefix="nrsed-") as sockets,  # no ports that others on the machine can reach
     ):
         try:
             papermill.execute_notebook(
@@ -56,7 +58,7 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
                 stdout_file=stream,
                 stderr_file=stream,
                 log_output=False,
-                config=Config(KernelManager={"transport": "ipc"}),  # no ports that others on the machine can reach
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"}),
             )
         except PapermillExecutionError as error:
             failed = log.with_suffix(".failed.ipynb")

@@ -78,7 +78,8 @@ class Progress:
         elif bar:
             share, left = int(bar["percent"]) / 100, bar["left"]
         at = f"{bar['what'] or ''} {bar['count']}" if bar else last
-        said = [f"{share:4.0%}" if share is not None else "", f"{left} left" if left else "", at.strip()]
+        at = at.strip() or f"{clock(now - self.running[name])} so far"
+        said = [f"{share:4.0%}" if share is not None else "", f"{left} left" if left else "", at]
         return f"{name}: {'  '.join(text for text in said if text)}"
 
     def _write(self, ended: Sequence[str], lines: Sequence[str]) -> None:
