@@ -20,9 +20,9 @@ from nrsed_lib.series import SERIES, plugin
 
 
 def parts(notebook: str, profile: Profile) -> list[str]:
-    """Names of a notebook's parts; none for a notebook that is quick, or that is not in the series."""
+    """Names of a notebook's parts; none of one that is quick, not in the series, or a study not in the profile."""
     spec = SERIES.get(notebook)
-    if spec is None or spec.parts is None:
+    if spec is None or spec.parts is None or (spec.study and not profile.studies):
         return []
     match spec.parts.each:
         case "artefact":
@@ -56,8 +56,7 @@ def compute(notebook: str, profile: Profile, seed: int, part: str | None = None)
 
     known = parts(notebook, profile)
     if not known or part not in (None, *known):
-        named = {id_: of for id_, spec in SERIES.items()
-                 if (profile.studies or not spec.study) and (of := parts(id_, profile))}  # fmt: skip
+        named = {id_: of for id_ in SERIES if (of := parts(id_, profile))}
         raise ProfileError(f"notebook {notebook} has no part {part or ''}: the parts are {named}")
     made = SERIES[notebook].parts
     assert made is not None  # or `known` were empty
