@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 KEEP_MEMORY := MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000 # as nrsed run sets them
+PROFILE ?= mini
 SET    ?=
 CORES  ?=
 EXECUTOR ?=
@@ -17,15 +18,14 @@ OPTIONS = $(if $(CORES),--cores $(CORES)) $(if $(EXECUTOR),--executor $(EXECUTOR
 help:        ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-reproduce: $(READY) ## the whole method on soundscapes made here, in minutes (profile mini)
+reproduce: $(READY) ## the paper on soundscapes made here, in minutes (notebooks 01 to 08, profile mini)
 	@$(BIN)/nrsed run --profile mini $(OPTIONS)
 
 open: $(READY) ## the same on real recordings, downloaded (or from NRSED_MIRROR); e.g. make open SET=seed=3
 	@$(BIN)/nrsed run --profile open $(OPTIONS)
 
-studies: $(READY) ## the separation studies on real recordings, after make open (notebooks 09 to 12)
-	@$(BIN)/nrsed run --profile open $(foreach n,09 10 11 12,--only $(n)) $(OPTIONS)
-	@$(BIN)/nrsed report --profile open
+studies: $(READY) ## the separation studies (notebooks 09 to 12); on recordings: make studies PROFILE=open
+	@$(BIN)/nrsed run --studies --profile $(PROFILE) $(OPTIONS)
 
 paper: $(READY) ## check all that the paper's own scale needs, print the plan, and run it if nothing is missing
 	@$(BIN)/nrsed plan --profile paper $(foreach s,$(SET),--set $(s))

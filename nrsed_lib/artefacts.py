@@ -88,6 +88,11 @@ def open_run(
     return run
 
 
+def maker_of(artefact: str, profile: Profile, seed: int | None = None) -> Run:
+    """The notebook that makes an artefact, of a profile's first seed unless another is given, without opening it."""
+    return Run(profile, maker(artefact)[0], profile.seeds[0] if seed is None else seed)
+
+
 def run_folder(profile: Profile, notebook: str, seed: int) -> Path:
     """Where a notebook leaves its artefacts (never committed)."""
     name = SERIES[notebook].name + (f"-seed{seed}" if SERIES[notebook].per_seed else "")
@@ -97,13 +102,13 @@ def run_folder(profile: Profile, notebook: str, seed: int) -> Path:
 def run_key(notebook: str, profile: Profile, seed: int) -> str:
     """Digest of what the notebook's artefacts depend on (16 hex digits)."""
     spec = SERIES[notebook]
-    seeds = [seed] if spec.per_seed else profile.seeds
+    seeds, needs = [seed] if spec.per_seed else profile.seeds, spec.needed(profile.data.source)
     return digest(
         {p: file_digest(p) for p in code_of(notebook_file(notebook), besides=plugins_of(notebook, profile))},
         {str(p.relative_to(ROOT)): file_digest(str(p)) for pattern in spec.files for p in sorted(ROOT.glob(pattern))},
         {section: setting(profile, section) for section in spec.reads},
         seed if spec.per_seed else None,
-        [[run_key(need, profile, s) for s in (seeds if SERIES[need].per_seed else [seed])] for need in spec.needs],
+        [[run_key(need, profile, s) for s in (seeds if SERIES[need].per_seed else [seed])] for need in needs],
         *([used] if (used := weights_of(notebook, profile)) else []),
     )
 

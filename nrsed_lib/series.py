@@ -7,10 +7,11 @@ for it by name (`artefacts.Run.find`).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import ModuleType
+from typing import Literal
 
 # Code that a profile names, and that is imported only where it does: setting -> name -> module.
 PLUGINS: dict[str, dict[str, str]] = {
@@ -31,27 +32,48 @@ def plugin(setting: str, name: str) -> ModuleType:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a notebook computes one after the other, and what jobs may compute ahead of it (`run.parts`).
+
+    each: what there is a part for: an artefact, a test condition, a shard of a data set on disk, a trial of a study.
+    make: "module:function" that makes one, given the run and its name. shared: several processes may make one
+    together.
+    """
+
+    each: Literal["artefact", "condition", "shard", "trial"]
+    make: str
+    shared: bool = False
+
+
+@dataclass(frozen=True)
 class Notebook:
     """A notebook of the series.
 
-    needs: ids of those before it. reads: dotted sections of the profile. files: committed inputs, as patterns from
-    the root. makes: artefacts that others ask for, by name or pattern -> how their files end. per_seed: it runs once
-    for each training seed. threads: of one execution. learns: it trains or tests networks, on a GPU where there is
-    one. over_seeds: it reads every seed of what it needs. ends: nothing of the paper waits for it. study: it is one
-    of the separation studies, which a profile may leave out.
+    needs: ids of those before it. spared: data source -> those that it can do without there. reads: dotted sections
+    of the profile. files: committed inputs, as patterns from the root. makes: artefacts that others ask for, by name
+    or pattern -> how their files end. parts: what it computes in parts (`Parts`), if it takes long. tables: those of
+    its results that tell one run from another (`run.compare`). per_seed: it runs once for each training seed.
+    threads: of one execution. learns: it trains or tests networks, on a GPU where there is one. over_seeds: it reads
+    every seed of what it needs. study: it is one of the separation studies, which run when they are asked for.
     """
 
     name: str
     needs: tuple[str, ...] = ()
+    spared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     reads: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     makes: Mapping[str, str] = field(default_factory=dict)
+    parts: Parts | None = None
+    tables: tuple[str, ...] = ()
     per_seed: bool = False
     threads: int = 1
     learns: bool = False
     over_seeds: bool = False
-    ends: bool = False
     study: bool = False
+
+    def needed(self, source: str) -> tuple[str, ...]:
+        """Ids of those before it, where clips come from `source`."""
+        return tuple(id_ for id_ in self.needs if id_ not in self.spared.get(source, ()))
 
 
 NETWORK = ".safetensors"
@@ -63,14 +85,15 @@ SERIES: dict[str, Notebook] = {
         reads=("data",),
         files=("data/recordings.csv", "data/soundscapes.yaml", "data/scenarios/*.yaml"),
         makes=dict.fromkeys(("strong", "weak", "unlabelled", "validation", "test", "test_*", "sources-*"), ".npy"),
+        parts=Parts("shard", "nrsed_lib.data.desed.prepare:make_shard"),
     ),
     "02": Notebook(
         "02_llm_noise_selection",
         needs=("01",),
+        spared={"desed": ("01",)},  # its label sets are committed
         reads=("llm",),
         files=("data/answers/*.json", "data/vocabulary/*.csv"),
         makes={"selection": ".json"},
-        ends=True,
     ),
     "03": Notebook(
         "03_sed_training",
@@ -87,6 +110,7 @@ SERIES: dict[str, Notebook] = {
             "sed.median_frames",
         ),
         makes={"theta": NETWORK},
+        parts=Parts("artefact", "nrsed_lib.sed.training:train_detector", shared=True),
         per_seed=True,
         learns=True,
     ),
@@ -95,6 +119,7 @@ SERIES: dict[str, Notebook] = {
         needs=("01", "02", "03"),
         reads=("sed.finetune",),
         makes={"random": NETWORK, "no_curriculum": NETWORK, "full": NETWORK},
+        parts=Parts("artefact", "nrsed_lib.sed.finetuning:finetune", shared=True),
         per_seed=True,
         learns=True,
     ),
@@ -103,12 +128,14 @@ SERIES: dict[str, Notebook] = {
         needs=("01",),
         reads=("lass", "evaluate.nb_separation_mixtures"),
         makes={"separator": NETWORK},
+        parts=Parts("artefact", "nrsed_lib.lass.training:train_separator", shared=True),
         learns=True,
     ),
     "06": Notebook(
         "06_lass_testing",
         needs=("01", "03", "04", "05"),
         makes={"scores_*": NETWORK, "queries_*": NETWORK, "costs": ".csv"},
+        parts=Parts("condition", "nrsed_lib.testing:test_systems"),
         per_seed=True,
         threads=2,
         learns=True,
@@ -118,21 +145,20 @@ SERIES: dict[str, Notebook] = {
         needs=("06",),
         reads=("seeds", "evaluate.nb_bootstrap"),
         files=("data/paper/table1.csv",),
+        tables=("table1.csv", "claims.csv"),
         threads=2,
         over_seeds=True,
-        ends=True,
     ),
-    "08": Notebook(
-        "08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True, ends=True
-    ),
+    "08": Notebook("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True),
     "09": Notebook(
         "09_dcase_task9",
         needs=("01",),
         reads=("lass", "studies.seeds", "studies.task9"),
         files=CAPTIONS,
         makes={"AudioSep*": NETWORK},
+        parts=Parts("trial", "nrsed_lib.studies.task9.study:study"),
+        tables=("task9_differences.csv",),
         learns=True,
-        ends=True,
         study=True,
     ),
     "10": Notebook(
@@ -141,8 +167,9 @@ SERIES: dict[str, Notebook] = {
         reads=("lass", "studies.seeds", "studies.nb_mixtures", "studies.captions"),
         files=CAPTIONS,
         makes={"augmented": NETWORK},
+        parts=Parts("trial", "nrsed_lib.studies.captions.study:study"),
+        tables=("captions.csv",),
         learns=True,
-        ends=True,
         study=True,
     ),
     "11": Notebook(
@@ -160,8 +187,9 @@ SERIES: dict[str, Notebook] = {
         ),
         files=(*CAPTIONS, "data/paper/opensep.csv"),
         makes={"captioner": NETWORK},
+        parts=Parts("trial", "nrsed_lib.studies.opensep.measure:study"),
+        tables=("opensep_claims.csv",),
         learns=True,
-        ends=True,
         study=True,
     ),
     "12": Notebook(
@@ -169,13 +197,20 @@ SERIES: dict[str, Notebook] = {
         needs=("06", "10", "11"),
         reads=("seeds", "evaluate.nb_bootstrap", "lass"),
         files=(*CAPTIONS, "data/paper/table1.csv"),
+        tables=("language_claims.csv",),
         learns=True,
         over_seeds=True,
-        ends=True,
         study=True,
     ),
 }
 STUDIES = tuple(id_ for id_, notebook in SERIES.items() if notebook.study)
+PAPER = tuple(id_ for id_ in SERIES if id_ not in STUDIES)
+
+
+def before(notebooks: Collection[str], source: str) -> set[str]:
+    """Ids of all that some notebooks wait for, where clips come from `source`."""
+    direct = {need for id_ in notebooks for need in SERIES[id_].needed(source)}
+    return direct | before(direct, source) if direct else set()
 
 
 def maker(artefact: str) -> tuple[str, str]:

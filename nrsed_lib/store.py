@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from filelock import FileLock, Timeout
 
-if TYPE_CHECKING:
-    from torch import Tensor  # a run is driven without loading torch
+if TYPE_CHECKING:  # a run is driven without loading them
+    import pandas as pd
+    from torch import Tensor
 
 
 @contextlib.contextmanager

@@ -17,8 +17,9 @@ from nrsed_lib.artefacts import Run, run_folder
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.difference import differences
 from nrsed_lib.lass.mixtures import Mixer
+from nrsed_lib.paths import NOTEBOOKS
 from nrsed_lib.profile import PROFILES, load_profile
-from nrsed_lib.run.jobs import NOTEBOOKS, jobs
+from nrsed_lib.run.jobs import jobs
 from nrsed_lib.series import SERIES
 from nrsed_lib.systems import SYSTEMS
 
@@ -52,8 +53,8 @@ def done(tmp_path_factory):
         for name, value in (("DATA", "dataset"), ("CACHE", "cache"), ("RESULTS", "results"), ("PROFILE", path.name)):
             patch.setenv(f"NRSED_{name}", str(root / value))
         patch.setenv("NRSED_MIRROR", str(root / "no mirror"))  # nothing may be downloaded
-        for stage, _ in jobs(load_profile(path)):
-            run_cells(NOTEBOOKS / f"{SERIES[stage].name}.ipynb")
+        for notebook, _ in jobs(load_profile(path)):
+            run_cells(NOTEBOOKS / f"{SERIES[notebook].name}.ipynb")
         yield load_profile(path)
 
 

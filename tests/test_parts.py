@@ -1,4 +1,4 @@
-"""Parts of stages: their names, what computing one leaves, and that the graph computes them ahead of a notebook."""
+"""Parts of notebooks: their names, what computing one leaves, and that the graph computes them ahead of a notebook."""
 
 import os
 import shutil
@@ -14,9 +14,9 @@ from nrsed_lib import sharding
 from nrsed_lib.artefacts import open_run
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.llm.selection import select
-from nrsed_lib.paths import results_root
+from nrsed_lib.paths import NOTEBOOKS, results_root
 from nrsed_lib.profile import load_profile
-from nrsed_lib.run.jobs import NOTEBOOKS, alone, facts
+from nrsed_lib.run.jobs import alone, facts
 from nrsed_lib.run.parts import compute, parts
 from nrsed_lib.sed.finetuning import RECIPES
 from nrsed_lib.store import read_tensors
@@ -64,10 +64,10 @@ def test_two_processes_fine_tune_as_one(smoke_data, tmp_path):
             np.testing.assert_allclose(a[name], b[name], atol=1e-4, err_msg=name)
 
 
-@pytest.mark.parametrize(("stage", "part"), [("07", None), ("04", "fall"), ("99", None)])
-def test_what_is_no_part_is_named(stage, part):
-    with pytest.raises(ProfileError, match=rf"stage {stage} has no part {part or ''}.*no_curriculum"):
-        compute(stage, SMOKE, 0, part)
+@pytest.mark.parametrize(("notebook", "part"), [("07", None), ("04", "fall"), ("99", None)])
+def test_what_is_no_part_is_named(notebook, part):
+    with pytest.raises(ProfileError, match=rf"notebook {notebook} has no part {part or ''}.*no_curriculum"):
+        compute(notebook, SMOKE, 0, part)
 
 
 def test_processes_do_not_share_a_test(monkeypatch):

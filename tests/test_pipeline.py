@@ -13,10 +13,12 @@ import pandas as pd
 import psutil
 import pytest
 
+from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import pipeline
-from nrsed_lib.run.jobs import executed, jobs, state
+from nrsed_lib.run.jobs import executed, jobs, log_of, state, times
 from nrsed_lib.run.pipeline import provenance
+from nrsed_lib.series import STUDIES
 from nrsed_lib.systems import SYSTEMS
 
 pytestmark = pytest.mark.timeout(900)
@@ -42,7 +44,7 @@ def results(tmp_path_factory):
     deadline = time.monotonic() + 300
     while not detector.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
-    assert detector.exists(), "the run never got to stage 03"
+    assert detector.exists(), "the run never got to notebook 03"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     (root / "began").write_text(str(executed_at(root, "01_data_preparation")))
@@ -79,17 +81,30 @@ def test_a_terminated_run_leaves_nothing_running(tmp_path):
         time.sleep(0.1)
         with contextlib.suppress(psutil.NoSuchProcess):
             children = psutil.Process(process.pid).children(recursive=True)
+    assert children, "the notebook never began"
     process.terminate()
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and "stopped; the same command goes on where this one was" in said
     assert psutil.wait_procs(children, timeout=20)[1] == []
 
 
-def test_the_run_prints_table_1_and_where_the_report_is(here):
+def test_the_run_prints_the_papers_table_where_the_report_is_and_what_is_next(here):
     output = (here / "output.txt").read_text()
-    assert "Table I" in output
-    assert all(f"\n{name} " in output for name in SYSTEMS)
-    assert str(here / "smoke" / "report" / "index.html") in output
+    _, _, shown = output.partition("Table I")
+    first_words = {line.split()[0] for line in shown.splitlines() if line.strip()}
+    assert first_words & set(SYSTEMS) == set(paper_table()["system"])  # the seven, and no other
+    assert str(here / "smoke" / "report" / "index.html") in shown
+    assert shown.splitlines()[-1].startswith("next: `make studies PROFILE=smoke`")
+
+
+def test_the_terminal_has_the_jobs_and_nothing_of_the_scheduler_or_the_kernels(here):
+    output = (here / "output.txt").read_text()
+    for job in jobs(SMOKE):
+        if job[0] != "01":  # done before
+            assert f"\n{executed(SMOKE, *job).stem}: done in " in output
+    log = log_of(SMOKE, "snakemake").read_text()
+    assert "Building DAG" in log and "Building DAG" not in output
+    assert "IPKernelApp" not in log + output, "kernels are reached over ports"
 
 
 def test_tables_have_every_system_and_condition(here):
@@ -105,9 +120,13 @@ def test_tables_have_every_system_and_condition(here):
 def test_run_json_says_what_ran_and_where(here):
     made = json.loads((here / "smoke" / "run.json").read_text())
     assert set(made["stages"]) == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
-    assert all(facts["finished"] and facts["commit"] for facts in made["stages"].values())
+    for facts in made["stages"].values():
+        assert facts["finished"] and facts["commit"] and facts["cpu_seconds"] > 0
+        assert set(facts["trees"]) == {"nrsed_lib", "notebooks", "data"} and isinstance(facts["dirty"], bool)
+    assert made["settings"]["sed.train.steps"] == SMOKE.sed.train.steps
     (run,) = made["runs"]  # the killed one never got to say
-    assert run["machine"]["cores"] == os.cpu_count()
+    assert run["machine"]["cores"] == os.cpu_count() and run["trees"] == facts["trees"]
+    assert run["cpu_seconds"] > sum(made["stages"][name]["cpu_seconds"] for name in run["ran"]) / 2
     assert all(f"{os.cpu_count()} cores" in facts["machine"] for facts in made["stages"].values())
     assert run["command"].startswith("nrsed run")
     assert "01_data_preparation" not in run["ran"] and "07_ablations" in run["ran"]
@@ -118,7 +137,7 @@ def test_what_made_a_table_is_known_after_its_artefacts_are_gone(here, monkeypat
     made = json.loads((here / "smoke" / "run.json").read_text())
     known = pipeline.facts
     monkeypatch.setattr(
-        pipeline, "facts", lambda profile, stage, seed: {} if stage == "05" else known(profile, stage, seed)
+        pipeline, "facts", lambda profile, notebook, seed: {} if notebook == "05" else known(profile, notebook, seed)
     )
     again = provenance(SMOKE, {"command": "another"})
     assert again["stages"] == made["stages"] and [run["command"] for run in again["runs"]][1:] == ["another"]
@@ -144,9 +163,27 @@ def test_a_second_run_does_nothing_and_says_so(here):
 def test_status_and_dry_run_name_what_a_changed_setting_makes_stale(here):
     done = nrsed("run", "--profile", "smoke", "--dry-run", "--set", "sed.finetune.steps=5", results=here)
     states = dict(line.split(": ") for line in done.stdout.splitlines() if ": " in line)
-    assert {name[:2] for name, value in states.items() if value != "done"} == {"04", "06", "07", "08", "12"}
+    assert {name[:2] for name, value in states.items() if value != "done"} == {"04", "06", "07", "08"}
     listed = nrsed("status", "--profile", "smoke", results=here).stdout
-    assert listed.count(" done ") == len(jobs(SMOKE))
+    assert listed.count(" done ") == len(jobs(SMOKE)) and listed.count(" missing") == len(STUDIES)
+
+
+def test_the_studies_run_when_asked_for_with_what_they_need(here):
+    done = nrsed("run", "--profile", "smoke", "--studies", "--dry-run", results=here)
+    states = dict(line.split(": ") for line in done.stdout.splitlines())
+    assert {name[:2] for name, value in states.items() if value == "missing"} == set(STUDIES)
+    assert {name[:2] for name, value in states.items() if value == "done"} == {"01", "02", "03", "04", "05", "06"}
+
+
+def test_the_time_goes_where_status_says(here):
+    *rows, whole = times(SMOKE)
+    assert [row["notebook"] for row in rows if not row["part"]] == [row["notebook"] for row in rows]  # none ahead
+    assert {row["notebook"] for row in rows} == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
+    minutes = [row["cpu_minutes"] for row in rows]
+    assert minutes == sorted(minutes, reverse=True) and min(minutes) > 0
+    assert whole["cpu_minutes"] == pytest.approx(sum(minutes)) and all(row["longest cell"] for row in rows)
+    listed = nrsed("status", "--profile", "smoke", "--time", results=here).stdout.splitlines()
+    assert listed[1].startswith(rows[0]["notebook"]) and listed[-1].startswith("all")
 
 
 def test_papermill_on_one_notebook_takes_the_same_parameters(here, tmp_path):
@@ -174,7 +211,7 @@ def test_a_wrong_command_is_one_clear_line(here, words, named):
 
 
 def test_every_command_has_help(here):
-    for words in ([], ["run"], ["status"], ["report"], ["data", "check"]):
+    for words in ([], ["run"], ["status"], ["report"], ["publish"], ["data", "check"]):
         assert "--help" in nrsed(*words, "--help", results=here).stdout
 
 
@@ -191,4 +228,4 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     edited = load_profile("smoke", {"data.seed": 5})
-    assert {state(edited, stage, 0) for stage in ("01", "02")} == {"done"}
+    assert {state(edited, notebook, 0) for notebook in ("01", "02")} == {"done"}

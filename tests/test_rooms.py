@@ -1,5 +1,7 @@
 """The house: imports point down the list of rooms, no files and no packages import each other in a circle."""
 
+import re
+
 from nrsed_lib.artefacts import imports, module_file
 from nrsed_lib.paths import ROOT
 
@@ -73,6 +75,13 @@ def test_no_packages_import_each_other_in_a_circle() -> None:
     without_self = {name: {o for o in others if o not in (name, "nrsed_lib")} for name, others in arrows.items()}
     without_self.pop("nrsed_lib")  # its files are rooms of their own
     assert not circle(without_self)
+
+
+def test_the_library_knows_nothing_of_its_tools() -> None:
+    knowing = [
+        name for name, text in sources().items() if re.search(r"^\s*(?:from|import) (?:tools|tests)\b", text, re.M)
+    ]
+    assert not knowing
 
 
 def test_a_circle_is_found() -> None:

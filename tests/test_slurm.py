@@ -20,8 +20,7 @@ from nrsed_lib.run.parts import parts
 from nrsed_lib.run.pipeline import where
 
 LONG_ENOUGH = 300  # steps: seconds on any machine, so that the training is still running when it is killed
-# the studies are forty jobs more, of the kind that these are
-SETTINGS = {"sed.train.steps": LONG_ENOUGH, "studies.by_default": False}
+SETTINGS = {"sed.train.steps": LONG_ENOUGH}
 SMOKE = load_profile("smoke", SETTINGS)
 COMMAND = ["run", "--profile", "smoke", "--executor", "slurm", *(f"--set={k}={v}" for k, v in SETTINGS.items())]
 # Look at the queue every second; clusters with other users are asked every 40.

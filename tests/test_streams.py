@@ -5,7 +5,7 @@ import json
 
 from tqdm import tqdm
 
-from nrsed_lib.run.pipeline import note, settled
+from nrsed_lib.run.execute import note, settled
 
 
 def test_progress_bars_are_kept_as_they_ended():

@@ -205,3 +205,8 @@ def _spelled(condition: str) -> str:
 
 def _count(nb: int, what: str) -> str:
     return f"{nb} {what}{'' if nb == 1 else 's'}"
+
+
+if __name__ == "__main__":
+    for path in write_pages():
+        print(f"made again: {path}")

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nrsed_lib.artefacts import Run
+from nrsed_lib.artefacts import maker_of
 from nrsed_lib.errors import UserError
+from nrsed_lib.paths import ROOT
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen_profile, pairs
 from nrsed_lib.run.task9_commands import task9
 from nrsed_lib.run.weights_commands import weights
+from nrsed_lib.series import SERIES, STUDIES
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
+)
 data = typer.Typer(no_args_is_help=True, help="Look at the data of a profile.")
 app.add_typer(data, name="data")
 llm = typer.Typer(no_args_is_help=True, help="Record answers of language models; look at them.")
@@ -31,8 +36,9 @@ app.add_typer(task9, name="task9")
 def run(
     profile: ProfileOption = "mini",
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="a stage, 01 to 12, and what it needs; may be repeated")
+        list[str] | None, typer.Option("--only", help="a notebook, 01 to 12, and what it needs; may be repeated")
     ] = None,
+    studies: Annotated[bool, typer.Option("--studies", help="the separation studies, and what they need")] = False,
     settings: SetOption = None,
     cores: Annotated[int | None, typer.Option(min=1, help="how many cores to use; all by default")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what is done and what is not")] = False,
@@ -41,37 +47,42 @@ def run(
     ] = None,
     devices: Annotated[int, typer.Option(min=1, help="processes (GPUs) in each training, on one machine")] = 1,
 ) -> None:
-    """Run all notebooks of a profile, or some. What is up to date is left; what was killed resumes."""
+    """Run the paper's notebooks of a profile, or others. What is up to date is left; what was killed resumes."""
     from nrsed_lib.run import pipeline, report
 
     chosen, overrides = chosen_profile(profile, settings)
+    asked = [*(only or []), *(STUDIES if studies else [])]
     command = "nrsed " + shlex.join(sys.argv[1:])
-    pipeline.run_all(absolute(profile), chosen, overrides, only, cores, dry_run, command, executor, devices)
+    pipeline.run_all(absolute(profile), chosen, overrides, asked, cores, dry_run, command, executor, devices)
     if not dry_run:
         report.show(chosen)
 
 
 @app.command()
 def compute(
-    stage: Annotated[str, typer.Argument(help="03, 04, 05, 06, or a study: 09, 10, 11")],
+    notebook: Annotated[str, typer.Argument(help=f"{', '.join(i for i, spec in SERIES.items() if spec.parts)}")],
     part: Annotated[str | None, typer.Option(help="one of its parts, e.g. full or 5dB; all by default")] = None,
     profile: ProfileOption = "mini",
     settings: SetOption = None,
     seed: Annotated[int | None, typer.Option(help="of training; the profile's first by default")] = None,
 ) -> None:
-    """Compute what a stage's notebook will show. Under torchrun, on any number of devices and nodes."""
+    """Compute what a notebook will show. Under torchrun, on any number of devices and nodes."""
     from nrsed_lib.run import parts
 
     chosen, _ = chosen_profile(profile, settings)
-    parts.compute(stage, chosen, chosen.seeds[0] if seed is None else seed, part)
+    parts.compute(notebook, chosen, chosen.seeds[0] if seed is None else seed, part)
 
 
 @app.command()
-def status(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
+def status(
+    profile: ProfileOption = "mini",
+    settings: SetOption = None,
+    time: Annotated[bool, typer.Option("--time", help="where the CPU-minutes went, dearest first")] = False,
+) -> None:
     """Which notebooks are done, stale, begun or missing; seconds and memory of each."""
-    from nrsed_lib.run.jobs import status as look
+    from nrsed_lib.run import jobs
 
-    typer.echo(look(chosen_profile(profile, settings)[0]).to_string(index=False, na_rep=""))
+    typer.echo(jobs.as_text((jobs.times if time else jobs.status)(chosen_profile(profile, settings)[0])))
 
 
 @app.command()
@@ -90,7 +101,7 @@ def report_(
     profile: ProfileOption = "mini",
     overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
 ) -> None:
-    """Write the executed notebooks as HTML with an index page (results/<profile>/report/)."""
+    """Write the executed notebooks as HTML with an index page (beside the run's tables)."""
     from nrsed_lib.run.report import write_report
 
     typer.echo(f"report: {write_report(load_profile(absolute(profile), json.loads(overrides)))}")
@@ -98,40 +109,43 @@ def report_(
 
 @app.command(hidden=True)
 def execute(
-    stage: str,
+    notebook: str,
     profile: ProfileOption = "mini",
     overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
     seed: int = 0,
 ) -> None:
     """Run one notebook (what the Snakefile calls)."""
-    from nrsed_lib.run import pipeline
+    from nrsed_lib.run.execute import execute as run_notebook
 
     values = json.loads(overrides)
-    pipeline.execute(stage, absolute(profile), load_profile(absolute(profile), values), values, seed)
+    run_notebook(notebook, absolute(profile), load_profile(absolute(profile), values), values, seed)
 
 
-@app.command(hidden=True)
+@app.command()
 def publish(profile: ProfileOption = "mini") -> None:
-    """Copy the outputs of executed notebooks into notebooks/, and renew the pages of the committed results."""
-    from nrsed_lib.run.report import publish as copy_outputs
-    from tools.pages import write_pages
+    """Make a run the committed reference: tables and figures in results/, outputs in notebooks/; says what it replaces.
 
-    for path in [*copy_outputs(load_profile(absolute(profile))), *write_pages()]:
-        typer.echo(path)
+    Outputs of real recordings stay out of the repository. The pages of the committed results are renewed.
+    """
+    from nrsed_lib.run.publish import publish as replace
+
+    for line in replace(load_profile(absolute(profile))):
+        typer.echo(line)
+    subprocess.run([sys.executable, "-m", "tools.pages"], cwd=ROOT, check=True)  # a tool beside the library
 
 
 @data.command()
 def check(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """Walk the data of a profile: clips listed, present, missing, silent, clipped; a hash of each clip list.
 
-    DESED is walked on disk (NRSED_DATA), before it is prepared; other data as stage 01 left them.
+    DESED is walked on disk (NRSED_DATA), before it is prepared; other data as notebook 01 left them.
     """
     chosen, _ = chosen_profile(profile, settings)
     if chosen.data.source == "desed":
         from nrsed_lib.data.desed.check import check_desed as look
     else:
         from nrsed_lib.data.check import check_data as look
-    table = look(Run(chosen, "01", chosen.seeds[0]))
+    table = look(maker_of("strong", chosen))
     typer.echo(table.drop(columns="remedy").to_string(index=False, na_rep=""))
     for name, remedy in zip(table.iloc[:, 0], table["remedy"], strict=True):
         if remedy:
@@ -199,7 +213,7 @@ def texts(
     from nrsed_lib.studies.texts.review import acceptance
 
     chosen, _ = chosen_profile(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
-    run = Run(chosen, "02", chosen.seeds[0])
+    run = maker_of("selection", chosen)
     path = out or TextAnswer.live_file(run)
     questions = questions_on(chosen.data, task, shots or [0], words, inputs)
     answers = ask_all(questions, chosen.llm, [path], keep_going, again, **pairs(option, "--option"))

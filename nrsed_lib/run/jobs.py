@@ -3,56 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from nrsed_lib.artefacts import NOT_IN_KEY, code_of, file_digest, run_folder, run_key
+from nrsed_lib.artefacts import NOT_IN_KEY, code_of, file_digest, notebook_file, run_folder, run_key
 from nrsed_lib.errors import ProfileError
-from nrsed_lib.paths import ROOT, results_root
+from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.provenance import last_line
-from nrsed_lib.series import SERIES, STUDIES
+from nrsed_lib.series import PAPER, SERIES, STUDIES, before
 from nrsed_lib.store import digest, one_at_a_time
-from nrsed_lib.studies.settings import studies_of
 
-NOTEBOOKS = ROOT / "notebooks"
+Job = tuple[str, int]  # a notebook's id, and the seed
 
 
-def jobs(profile: Profile, asked: Collection[str] = ()) -> list[tuple[str, int]]:
-    """(stage, seed) of everything the profile runs by default, in order, or of the stages `asked` for.
+def jobs(profile: Profile, asked: Collection[str] = ()) -> list[Job]:
+    """The paper's notebooks for each seed, in order; or those `asked` for and all that these wait for.
 
-    Raises ProfileError naming a stage that is not there, or for which the profile has no settings.
+    Raises ProfileError naming a notebook that is not there, or for which the profile has no settings.
     """
-    left_out = [] if profile.studies and studies_of(profile).by_default else [*STUDIES]
-    for stage in asked:
-        if stage not in SERIES:
-            raise ProfileError(f"--only {stage}: use {', '.join(SERIES)}")
-        if stage in STUDIES and profile.studies is None:
-            raise ProfileError(f"--only {stage}: profile {profile.name} has no section `studies`")
-    return [
-        (stage, seed)
-        for stage, spec in SERIES.items()
-        for seed in (profile.seeds if spec.per_seed else profile.seeds[:1])
-        if (stage in asked if asked else stage not in left_out)
-    ]
+    for id_ in asked:
+        if id_ not in SERIES:
+            raise ProfileError(f"--only {id_}: use {', '.join(SERIES)}")
+        if id_ in STUDIES and profile.studies is None:
+            raise ProfileError(f"notebook {id_} needs the section `studies`, which profile {profile.name} has not")
+    chosen = {*asked, *before(asked, profile.data.source)} or {*PAPER}
+    return [(id_, seed) for id_ in SERIES if id_ in chosen for seed in seeds_of(profile, id_)]
 
 
-def all_jobs(profile: Profile) -> list[tuple[str, int]]:
-    """Those by default, and those that a profile leaves to be asked for."""
-    return jobs(profile, [stage for stage in SERIES if profile.studies or stage not in STUDIES])
+def all_jobs(profile: Profile) -> list[Job]:
+    """Those of the paper, and of the studies where the profile has any."""
+    return jobs(profile, SERIES if profile.studies else PAPER)
+
+
+def seeds_of(profile: Profile, notebook: str) -> list[int]:
+    """The seeds that a notebook runs for."""
+    return profile.seeds if SERIES[notebook].per_seed else profile.seeds[:1]
 
 
 def work(profile: Profile) -> Path:
     return results_root() / profile.name / "work"
 
 
-def executed(profile: Profile, stage: str, seed: int) -> Path:
+def executed(profile: Profile, notebook: str, seed: int) -> Path:
     """The notebook as it ran."""
-    return work(profile) / "notebooks" / f"{run_folder(profile, stage, seed).name}.ipynb"
+    return work(profile) / "notebooks" / f"{run_folder(profile, notebook, seed).name}.ipynb"
+
+
+def log_of(profile: Profile, name: str) -> Path:
+    """What the job `name` writes while it runs."""
+    return work(profile) / "logs" / f"{name}.log"
 
 
 def index_page(profile: Profile) -> Path:
@@ -60,59 +62,114 @@ def index_page(profile: Profile) -> Path:
     return results_root() / profile.name / "report" / "index.html"
 
 
-def job_key(profile: Profile, stage: str, seed: int) -> str:
+def job_key(profile: Profile, notebook: str, seed: int) -> str:
     """What a notebook's execution depends on: its artefacts' key, its own cells, and how it draws."""
-    cells = json.loads((NOTEBOOKS / f"{SERIES[stage].name}.ipynb").read_text())["cells"]
-    drawing = code_of(NOTEBOOKS / f"{SERIES[stage].name}.ipynb", frozenset(NOT_IN_KEY - {"plots"}))
+    spec, file = SERIES[notebook], notebook_file(notebook)
     upstream = [
         run_key(need, profile, s)
-        for need in SERIES[stage].needs
-        for s in (profile.seeds if stage in ("07", "08", "12") else [seed])
+        for need in spec.needed(profile.data.source)
+        for s in (profile.seeds if spec.over_seeds else [seed])
     ]
     return digest(
-        run_key(stage, profile, seed),
+        run_key(notebook, profile, seed),
         upstream,
-        [(c["cell_type"], "".join(c["source"])) for c in cells],
-        [file_digest(p) for p in drawing],
+        [(c["cell_type"], "".join(c["source"])) for c in json.loads(file.read_text())["cells"]],
+        [file_digest(p) for p in code_of(file, frozenset(NOT_IN_KEY - {"plots"}))],
     )
 
 
-def state(profile: Profile, stage: str, seed: int) -> str:
+def state(profile: Profile, notebook: str, seed: int) -> str:
     """`done`, `stale` (made by other code or settings), `part` (begun) or `missing`."""
-    notebook = executed(profile, stage, seed)
-    if notebook.exists():
-        made = json.loads(notebook.read_text())["metadata"].get("nrsed", {})
-        return "done" if made.get("key") == job_key(profile, stage, seed) else "stale"
-    return "part" if run_folder(profile, stage, seed).exists() else "missing"
+    ran = executed(profile, notebook, seed)
+    if ran.exists():
+        made = json.loads(ran.read_text())["metadata"].get("nrsed", {})
+        return "done" if made.get("key") == job_key(profile, notebook, seed) else "stale"
+    return "part" if run_folder(profile, notebook, seed).exists() else "missing"
 
 
-def facts(profile: Profile, stage: str, seed: int) -> dict[str, Any]:
+def facts(profile: Profile, notebook: str, seed: int) -> dict[str, Any]:
     """What making a notebook's artefacts took, on all machines: seconds add up, memory is the highest of a job."""
-    made = [json.loads(p.read_text()) for p in sorted(run_folder(profile, stage, seed).glob("facts*.json"))]
+    made = [*facts_by_part(profile, notebook, seed).values()]
     if not made:
         return {}
-    about = {"seconds": round(sum(m["seconds"] for m in made), 3), "peak_mb": max(m["peak_mb"] for m in made)}
-    return made[-1] | about  # facts.json, the notebook's own, is the last in alphabetical order
+    sums = {k: round(sum(m[k] for m in made), 3) for k in ("seconds", "cpu_seconds") if all(k in m for m in made)}
+    return made[-1] | sums | {"peak_mb": max(m["peak_mb"] for m in made)}
 
 
-def status(profile: Profile) -> pd.DataFrame:
+def facts_by_part(profile: Profile, notebook: str, seed: int) -> dict[str, dict[str, Any]]:
+    """The same by part; the notebook itself, which comes last, is ""."""
+    files = sorted(run_folder(profile, notebook, seed).glob("facts*.json"))  # facts.json is last: "-" < "."
+    return {f.stem.removeprefix("facts").removeprefix("-"): json.loads(f.read_text()) for f in files}
+
+
+def status(profile: Profile) -> list[dict[str, Any]]:
     """One row a job: state, seconds, peak memory, last line of its log."""
     rows = []
-    for stage, seed in all_jobs(profile):
-        name = executed(profile, stage, seed).stem
-        made, log = facts(profile, stage, seed), work(profile) / "logs" / f"{name}.log"
+    for notebook, seed in all_jobs(profile):
+        name, made = executed(profile, notebook, seed).stem, facts(profile, notebook, seed)
         rows.append(
             {
                 "notebook": name,
-                "state": state(profile, stage, seed),
+                "state": state(profile, notebook, seed),
                 "seconds": made.get("seconds"),
                 "peak_mb": made.get("peak_mb"),
-                "last": last_line(log)[:60],
+                "last": last_line(log_of(profile, name))[:60],
             }
         )
-    return pd.DataFrame(rows)
+    return rows
+
+
+def times(profile: Profile) -> list[dict[str, Any]]:
+    """Where the CPU-minutes went: one row a notebook and part, dearest first, each with its longest cell.
+
+    Raises ProfileError when nothing was run.
+    """
+    rows = []
+    for notebook, seed in all_jobs(profile):
+        ran = executed(profile, notebook, seed)
+        for part, made in facts_by_part(profile, notebook, seed).items():
+            cpu = made.get("cpu_seconds")  # not recorded by older runs
+            rows.append(
+                {
+                    "notebook": ran.stem,
+                    "part": part,
+                    "seconds": round(made["seconds"], 1),
+                    "cpu_minutes": None if cpu is None else round(cpu / 60, 2),
+                    "share": None,
+                    "peak_mb": made["peak_mb"],
+                    "longest cell": longest_cell(ran) if ran.exists() and not part else None,
+                }
+            )
+    if not rows:
+        raise ProfileError(f"profile {profile.name}: nothing was run yet; `nrsed run --profile {profile.name}` does")
+    rows.sort(key=lambda row: -(row["cpu_minutes"] or 0))
+    whole = {k: round(sum(row[k] or 0 for row in rows), 2) for k in ("seconds", "cpu_minutes")}
+    for row in rows:
+        if row["cpu_minutes"] is not None and whole["cpu_minutes"]:
+            row["share"] = f"{row['cpu_minutes'] / whole['cpu_minutes']:.0%}"
+    return [*rows, {"notebook": "all", **whole, "peak_mb": max(row["peak_mb"] for row in rows)}]
+
+
+def longest_cell(notebook: Path) -> str:
+    """Of an executed notebook: seconds, and the cell's last line."""
+    cells = [c for c in json.loads(notebook.read_text())["cells"] if c["cell_type"] == "code" and c["source"]]
+    took = [(c["metadata"].get("papermill", {}).get("duration") or 0, c["source"]) for c in cells]
+    seconds, source = max(took, key=lambda pair: pair[0], default=(0, ""))
+    return f"{seconds:.0f} s: {''.join(source).splitlines()[-1].strip()[:50]}" if source else ""
+
+
+def as_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table of rows: numbers to the right, words to the left."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = []
+    for name in names:
+        values = [row.get(name) for row in rows]
+        shown = [name, *("" if v is None else str(v) for v in values)]
+        wide, numbers = max(map(len, shown)), not any(isinstance(v, str) for v in values)
+        columns.append([text.rjust(wide) if numbers else text.ljust(wide) for text in shown])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def alone(profile: Profile, name: str) -> AbstractContextManager[None]:
     """Wait until no other process makes `name`: on a cluster, a job may outlive the run that sent it."""
-    return one_at_a_time(work(profile) / "logs" / f"{name}.lock", f"{name}: another job is at it")
+    return one_at_a_time(log_of(profile, name).with_suffix(".lock"), f"{name}: another job is at it")

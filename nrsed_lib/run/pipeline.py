@@ -1,219 +1,145 @@
-"""Runs notebooks: one with papermill, all of them with Snakemake; and says what was run, where, how long."""
+"""Runs all notebooks with Snakemake, says how far they are, and in the end what was run, where, how long."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib.util
 import json
 import os
-import re
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import psutil
 from filelock import FileLock, Timeout
 
-from nrsed_lib.artefacts import run_folder
 from nrsed_lib.errors import PipelineError
-from nrsed_lib.paths import results_root
+from nrsed_lib.paths import NOTEBOOKS, REFERENCE, results_root
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.jobs import NOTEBOOKS, all_jobs, alone, executed, facts, index_page, job_key, jobs, state, work
-from nrsed_lib.run.provenance import MEMORY_EVERY_S, commit, machine, memory_mb, watched
+from nrsed_lib.run.compare import differing, flat
+from nrsed_lib.run.execute import short
+from nrsed_lib.run.jobs import Job, all_jobs, executed, facts, index_page, jobs, log_of, state, work
+from nrsed_lib.run.progress import Progress
+from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, said_of
+from nrsed_lib.run.report import write_report
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import atomic, write_json
+from nrsed_lib.store import write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
-
-
-def execute(stage: str, profile_name: str, profile: Profile, overrides: Mapping[str, Any], seed: int) -> Path:
-    """Run one notebook with papermill; returns the executed notebook, which appears only when all is done.
-
-    Raises PipelineError naming the notebook, the failing cell's error and the log.
-    """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    spec = SERIES[stage]
-    source, target = NOTEBOOKS / f"{spec.name}.ipynb", executed(profile, stage, seed)
-    parameters: dict[str, Any] = {"profile": profile_name, "overrides": dict(overrides)} | (
-        {"seed": seed} if spec.per_seed else {}
-    )
-    unknown = sorted(set(parameters) - set(papermill.inspect_notebook(str(source))))
-    if unknown:
-        raise PipelineError(f"{source.name} has no parameter {unknown}: add it to the cell tagged 'parameters'")
-    log = work(profile) / "logs" / f"{target.stem}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{target.stem}: started, log in {_short(log)}", flush=True)
-    with (
-        alone(profile, target.stem),
-        log.open("w") as stream,
-        watched(target.stem, log, run_folder(profile, stage, seed)),
-        atomic(target) as temporary,
-    ):
-        try:
-            papermill.execute_notebook(
-                str(source),
-                str(temporary),
-                parameters,
-                cwd=str(NOTEBOOKS),
-                kernel_name="python3",
-                progress_bar=False,
-                stdout_file=stream,
-                stderr_file=stream,
-                log_output=False,
-            )
-        except PapermillExecutionError as error:
-            failed = work(profile) / "logs" / f"{target.stem}.failed.ipynb"
-            os.replace(temporary, failed)
-            raise PipelineError(
-                f"{spec.name} stopped in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
-                f"  the notebook up to there: {_short(failed)}\n"
-                f"  mend it and run the same command again: what was computed is kept"
-            ) from None
-        note(temporary, {"key": job_key(profile, stage, seed), "commit": commit()})
-    return target
-
-
-def note(notebook: Path, about: Mapping[str, str]) -> None:
-    """Keep in the notebook what made it, and of its progress bars how they ended."""
-    content = json.loads(notebook.read_text())
-    for cell in content["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"] = _joined(cell["outputs"])
-    content["metadata"]["nrsed"] = dict(about)
-    notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All that a cell wrote to stdout as one output, where it began to, and to stderr likewise, unless erased."""
-    texts: dict[str, str] = {}
-    kept = []
-    for output in outputs:
-        name = output.get("name")  # of a stream
-        if name not in texts:
-            kept.append(output)
-        if name:
-            texts[name] = texts.get(name, "") + "".join(output["text"])
-    for output in kept:
-        if "name" in output:
-            output["text"] = settled(texts[output["name"]]).splitlines(keepends=True)
-    return [output for output in kept if output.get("text", True)]
-
-
-def settled(text: str) -> str:
-    """What a terminal shows of a text in the end: of progress bars, one below another, the last states."""
-    if "\r" not in text:
-        return text
-    lines, row, anew = [""], 0, True
-    for piece in re.split(r"(\n|\r|\x1b\[A)", text):
-        if piece == "\n":
-            row += 1
-            lines += [""] * (row == len(lines))
-        elif piece == "\x1b[A":  # up, as tqdm goes back from the bar of an inner loop
-            row -= 1
-        elif piece and piece != "\r":
-            lines[row] = piece if anew else lines[row] + piece
-        anew = piece in ("\n", "\r")
-    return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
+LOOK_EVERY_S = 1  # at how far the jobs are
+STOPPING_S = 20  # that jobs have to end when a run is stopped
 
 
 def run_all(
     profile_name: str,
     profile: Profile,
     overrides: Mapping[str, Any],
-    only: list[str] | None = None,
+    only: Collection[str] = (),
     cores: int | None = None,
     dry_run: bool = False,
     command: str = "",
     executor: str | None = None,
     devices: int = 1,
 ) -> None:
-    """Run the DAG (notebooks/Snakefile), or the stages `only` and what they need, on `cores` cores.
+    """Run the paper's notebooks (notebooks/Snakefile), or `only` these and what they need, on `cores` cores; report.
 
     executor: a Snakemake executor, e.g. "slurm", that takes jobs elsewhere; `cores` is then how many at
-    once. devices: processes in each training, on one machine. With either, the parts of a stage
+    once. devices: processes in each training, on one machine. With either, the parts of a notebook
     (`parts.py`) are jobs of their own.
 
     Raises PipelineError when another run holds the results folder, or when a job failed.
     """
-    base = work(profile)
-    base.mkdir(parents=True, exist_ok=True)
-    chosen = jobs(profile, only or [])
-    # named one by one: Snakemake does not miss a notebook that is only on the way to a finished report
-    targets = [os.path.relpath(executed(profile, *job), base) for job in chosen] + ([] if only else ["all"])
-    config = {
-        "profile": profile_name,
-        "overrides": json.dumps(dict(overrides)),
-        "devices": devices,
-        "ahead": bool(executor) or devices > 1,
-    }
-    line = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        *targets,
-        "--snakefile",
-        str(NOTEBOOKS / "Snakefile"),
-        "--directory",
-        str(base),
-        *where(executor, cores),
-        "--nolock",
-        "--rerun-incomplete",
-        "--target-files-omit-workdir-adjustment",
-        "--rerun-triggers",
-        "params",
-        "--keep-going",
-        "--quiet",  # but for errors
-        "host",
-        "progress",
-        "reason",
-        "rules",
-        *(["--dry-run"] if dry_run else []),
-        "--config",
-        *(f"{k}={v}" for k, v in config.items()),
-    ]
-    waiting = [job for job in chosen if state(profile, *job) != "done"]
+    chosen = jobs(profile, only)
     if dry_run:
-        print("\n".join(f"{executed(profile, s, seed).stem}: {state(profile, s, seed)}" for s, seed in chosen))
+        print("\n".join(f"{executed(profile, *job).stem}: {state(profile, *job)}" for job in chosen))
         return
-    if not waiting and (only or index_page(profile).exists()):
+    waiting = [job for job in chosen if state(profile, *job) != "done"]
+    if waiting:
+        line = [*_snakemake(profile, chosen, where(executor, cores)), "--config", f"profile={profile_name}",
+                f"overrides={json.dumps(dict(overrides))}", f"devices={devices}",
+                f"ahead={bool(executor) or devices > 1}"]  # fmt: skip
+        _run_and_record(line, profile, waiting, command)
+    else:
         print(f"{profile.name}: nothing to do, everything is up to date")
-        return
+    if waiting or not index_page(profile).exists():
+        write_report(profile)
+
+
+def _snakemake(profile: Profile, chosen: Collection[Job], place: list[str]) -> list[str]:
+    # named one by one: Snakemake does not miss a notebook that is only on the way to another
+    targets = [os.path.relpath(executed(profile, *job), work(profile)) for job in chosen]
+    said = ["--quiet", "host", "progress", "reason", "rules"]  # but for errors
+    return [
+        *(sys.executable, "-m", "snakemake", *targets),
+        *("--snakefile", str(NOTEBOOKS / "Snakefile"), "--directory", str(work(profile)), *place),
+        *("--nolock", "--rerun-incomplete", "--target-files-omit-workdir-adjustment"),
+        *("--rerun-triggers", "params", "--keep-going", *said),
+    ]
+
+
+def _run_and_record(line: list[str], profile: Profile, waiting: list[Job], command: str) -> None:
+    """Run Snakemake until nothing of `waiting` is left; then write run.json."""
+    log = log_of(profile, "snakemake")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for fault in log.parent.glob("*.error"):
+        fault.unlink()  # of an earlier run
+    here, source, peak = machine(), made_on(), 0
+    began, cpu_began = time.monotonic(), cpu_seconds()
     try:
-        with FileLock(base / "run.lock", timeout=0):
-            began, peak = time.monotonic(), 0
-            for _ in SERIES:  # see _pending
-                peak = max(peak, _supervised(line))
-                if not _pending(profile, chosen, only):
+        with FileLock(work(profile) / "run.lock", timeout=0), log.open("w") as stream:
+            names = ", ".join(executed(profile, *job).stem for job in waiting)
+            print(f"profile {profile.name}, to run: {names}\nlogs in {short(log.parent)}", flush=True)
+            progress = Progress(profile, waiting, *_expected(profile, here))
+            # a job that reads, as `ancient`, what a pass makes anew is not looked at in that pass, even if its own
+            # output is missing or its key another
+            for _ in SERIES:
+                returned, most = _supervised(line, stream, progress)
+                peak = max(peak, most)
+                if returned:
+                    raise PipelineError(_why(profile, waiting, log))
+                if all(state(profile, *job) == "done" for job in waiting):
                     break
     except Timeout:
-        raise PipelineError(f"another run is writing to {_short(base)}; wait for it or stop it") from None
+        raise PipelineError(f"another run is writing to {short(work(profile))}; wait for it or stop it") from None
     run = {
         "command": command,
-        "commit": commit(),
+        **source,
         "wall_seconds": round(time.monotonic() - began, 1),
+        "cpu_seconds": round(cpu_seconds() - cpu_began, 1),  # 0 of what an executor took elsewhere
         "peak_mb": peak,
         "ran": [executed(profile, *job).stem for job in waiting],
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": here,
     }
     write_json(results_root() / profile.name / "run.json", provenance(profile, run))
 
 
-def _pending(profile: Profile, chosen: Collection[tuple[str, int]], only: Collection[str] | None) -> bool:
-    """Whether another pass of Snakemake has something to do: a job that reads, as `ancient`, what a pass makes anew is
-    not looked at in that pass, even if its own output is missing or its key another."""
-    notebooks = [executed(profile, *job) for job in chosen]
-    if any(state(profile, *job) != "done" for job in chosen):
-        return True
-    newest = max(notebook.stat().st_mtime for notebook in notebooks)
-    return not only and index_page(profile).stat().st_mtime < newest
+def _expected(profile: Profile, here: Mapping[str, Any]) -> tuple[dict[str, float], bool]:
+    """Seconds of each job as the committed results tell them, and whether on a machine of this kind."""
+    file = REFERENCE / profile.name / "run.json"
+    made = json.loads(file.read_text()) if file.exists() else {}
+    if not made or differing(profile, made):
+        return {}, False
+    like_here = all(stage["machine"] == kind(here) for stage in made["stages"].values())
+    return {name: stage["seconds"] for name, stage in made["stages"].items()}, like_here
+
+
+def _why(profile: Profile, waiting: Collection[Job], scheduler: Path) -> str:
+    """What the jobs that failed have said; of a job that could not, what the scheduler says."""
+    logs = sorted(scheduler.parent.glob("*.error"))
+    names = [executed(profile, *job).stem for job in waiting]
+    said = [text for log in logs if log.stem.startswith(tuple(names)) and (text := said_of(log))]
+    last = [x for x in scheduler.read_text().splitlines() if x.strip()][-12:]
+    what = said or [*last, f"(from {short(scheduler)})"]
+    return "\n".join([*what, "a notebook did not finish; the same command resumes there"])
 
 
 def where(executor: str | None, at_once: int | None) -> list[str]:
@@ -228,34 +154,69 @@ def where(executor: str | None, at_once: int | None) -> list[str]:
     return ["--executor", executor, "--jobs", str(at_once or 100), "--latency-wait", "60", *status]
 
 
-def _supervised(line: list[str]) -> int:
-    """Run a command to its end; returns the peak memory in MB. A job's own message reaches the terminal."""
-    process = subprocess.Popen(line, env=KEEP_MEMORY | os.environ | {"NRSED_RESULTS": str(results_root())})
-    peak = 0
+def _supervised(line: list[str], log: TextIO, progress: Progress) -> tuple[int, int]:
+    """Run a command to its end, its words in `log`; returns its status and the peak memory in MB.
+
+    Raises PipelineError when it was stopped, with nothing of it left running.
+    """
+    environment = KEEP_MEMORY | os.environ | {"NRSED_RESULTS": str(results_root())}
+    process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, preexec_fn=_end_with(os.getpid()))
+    peak, measured = 0, 0.0
     try:
         while process.poll() is None:
-            peak = max(peak, memory_mb())
+            if time.monotonic() - measured > MEMORY_EVERY_S:
+                peak, measured = max(peak, memory_mb()), time.monotonic()
+            progress.show()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=MEMORY_EVERY_S)
+                process.wait(timeout=LOOK_EVERY_S)
+        progress.close()
     except KeyboardInterrupt:
-        jobs = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()  # upon which Snakemake starts nothing more, and waits for the jobs
-        for job in jobs:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                job.terminate()
-        process.wait()
         raise PipelineError("stopped; the same command goes on where this one was") from None
-    if process.returncode:
-        raise PipelineError("a notebook did not finish (see above); the same command resumes there")
-    return peak
+    finally:
+        if process.poll() is None:
+            _stop(process)
+    return process.returncode, peak
+
+
+def _end_with(parent: int) -> Callable[[], None] | None:
+    """For a child to call: Linux then ends it with its parent, even one that is killed. It has no other way to know."""
+    if not psutil.LINUX:
+        return None
+    control, on_parents_death = ctypes.CDLL(None).prctl, 1
+
+    def ask() -> None:
+        control(on_parents_death, signal.SIGTERM)
+        if os.getppid() != parent:  # who is gone already
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End a command and all it started; who does not listen is killed."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN), signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        process.terminate()  # first, upon which Snakemake starts nothing more, and waits for the jobs
+        for patience, end in ((STOPPING_S, psutil.Process.terminate), (1, psutil.Process.kill)):
+            for one in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(one)
+            _, family = psutil.wait_procs(family, timeout=patience)
+        process.wait()
+    except psutil.NoSuchProcess:
+        process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])
 
 
 def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
-    """run.json: what made the tables of results/<profile>.
+    """run.json: what made the tables of a profile.
 
     `runs` are the commands that had something to do, each with its machine, its wall-clock seconds and its peak
-    memory; `stages` what making each notebook's artefacts took, where, and on which commit, whenever that was. A
-    stage whose artefacts were removed keeps its entry, as its tables stay.
+    memory; `stages` what making each notebook's artefacts took, where, and on which commit and trees, whenever that
+    was; `settings` the profile's own. A notebook whose artefacts were removed keeps its entry, as its tables stay.
     """
     file = results_root() / profile.name / "run.json"
     earlier = json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
@@ -267,11 +228,6 @@ def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": profile.seeds,
         "stage_seconds": round(sum(s["seconds"] for s in stages.values()), 1),
         "stages": stages,
-        "runs": [*earlier["runs"], {**run, "machine": machine()}],
+        "runs": [*earlier["runs"], dict(run)],
+        "settings": flat(profile),
     }
-
-
-def _short(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)

@@ -3,72 +3,68 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import platform
 import re
+import runpy
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from nrsed_lib.errors import UserError
 from nrsed_lib.paths import ROOT
 from nrsed_lib.store import write_json
 
 MEMORY_EVERY_S = 3  # reading which pages are shared costs the jobs time; their peaks last longer
+SIGN_OF_LIFE_EVERY = 5  # of these
+TREES = ("nrsed_lib", "notebooks", "data")  # what numbers are made by and from
 
 
 @contextlib.contextmanager
 def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Iterator[None]:
-    """Print a sign of life every 15 s; keep seconds and peak memory in `file` in the stage's folder."""
-    stop, began = threading.Event(), time.monotonic()
-    facts_file = folder / file
-    peak = 0
+    """Print a sign of life every 15 s; keep seconds, CPU seconds and peak memory in `file` in the notebook's folder.
 
-    def facts() -> dict[str, Any]:
-        return json.loads(facts_file.read_text()) if facts_file.exists() else {}
-
-    before = {"seconds": 0.0}
+    What stops the block is said in a file beside `log`, for whoever started this job (`said_of`).
+    """
+    facts_file, fault = folder / file, log.with_suffix(".error")
+    fault.unlink(missing_ok=True)
+    # to the microsecond: it tells executions apart, and several may begin in one second
+    stamp = datetime.now(UTC).isoformat(timespec="microseconds")
+    here = made_on() | {"began": stamp, "machine": kind({"cpu": cpu(), "cores": os.cpu_count(), "gpu": gpu()})}
+    began, cpu_began, peak = time.monotonic(), cpu_seconds(), 0
+    before = {"seconds": 0.0, "cpu_seconds": 0.0}  # of earlier executions that were killed: their time counts
 
     def record(finished: bool) -> None:
         if not folder.exists():
             return
-        known = facts()
-        if known.get("finished") and known.get("began") != stamp:
-            return  # made earlier; this execution only showed it again
+        known = json.loads(facts_file.read_text()) if facts_file.exists() else {}
         if known.get("began") not in (None, stamp):
-            before["seconds"] = known["seconds"]  # an earlier execution was killed: its time counts
-        write_json(
-            facts_file,
-            {
-                "seconds": round(before["seconds"] + time.monotonic() - began, 3),  # a small training takes little
-                "peak_mb": peak,
-                "finished": finished,
-                "commit": made_on,
-                "began": stamp,
-                "machine": here,
-            },
-        )
-
-    # to the microsecond: it tells executions apart, and several may begin in one second
-    made_on, stamp = commit(), datetime.now(UTC).isoformat(timespec="microseconds")
-    here = kind({"cpu": cpu(), "cores": os.cpu_count(), "gpu": gpu()})
+            if known["finished"]:
+                return  # made earlier; this execution only showed it again
+            before.update({k: known.get(k, 0.0) for k in before})
+        took = {"seconds": time.monotonic() - began, "cpu_seconds": cpu_seconds() - cpu_began}
+        took = {k: round(before[k] + v, 3) for k, v in took.items()}  # a small training takes little
+        write_json(facts_file, {**took, "peak_mb": peak, "finished": finished, **here})
 
     def watch() -> None:
         nonlocal peak
         ticks = 0
         while not stop.wait(MEMORY_EVERY_S):
             peak, ticks = max(peak, memory_mb()), ticks + 1
-            if ticks % 5 == 0:
+            if ticks % SIGN_OF_LIFE_EVERY == 0:
                 record(False)
                 print(f"{name}: {ticks * MEMORY_EVERY_S} s  {last_line(log)[:110]}", flush=True)
 
-    thread = threading.Thread(target=watch, daemon=True)
+    stop, thread = threading.Event(), threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield
@@ -77,8 +73,18 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
         thread.join()
         record(True)
         print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
+    except Exception as error:
+        fault.parent.mkdir(parents=True, exist_ok=True)
+        fault.write_text(str(error) if isinstance(error, UserError) else f"{name}: {type(error).__name__}: {error}")
+        raise
     finally:
         stop.set()
+
+
+def said_of(log: Path) -> str:
+    """What stopped the job that writes `log`; "" if nothing did, or it had no time to say so."""
+    fault = log.with_suffix(".error")
+    return fault.read_text() if fault.exists() else ""
 
 
 def last_line(log: Path) -> str:
@@ -90,25 +96,51 @@ def last_line(log: Path) -> str:
 def memory_mb() -> int:
     """Memory of this process and all it started, in MB; a page that several share counts once (Linux)."""
     total = 0
-    me = psutil.Process()
-    for process in [me, *me.children(recursive=True)]:
+    for process in _family():
         with contextlib.suppress(psutil.Error):
             memory = process.memory_full_info() if psutil.LINUX else process.memory_info()
             total += getattr(memory, "pss", memory.rss)
     return total // 2**20
 
 
+def cpu_seconds() -> float:
+    """User and system time of this process and of all it started, those that have ended included."""
+    total = 0.0
+    for process in _family():
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            ended = getattr(times, "children_user", 0) + getattr(times, "children_system", 0)  # Unix
+            total += times.user + times.system + ended
+    return total
+
+
+def _family() -> list[psutil.Process]:
+    me = psutil.Process()
+    return [me, *me.children(recursive=True)]
+
+
+@functools.cache
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+    return "" if done.returncode else done.stdout.strip()
+
+
 def commit() -> str:
     """The commit, with `+` when the tree differs from it (results aside)."""
+    return (_git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if _dirty() else "")
 
-    def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
-        ).stdout.strip()
 
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + (
-        "+" if git("status", "--porcelain", "--", ".", ":!results") else ""
-    )
+def _dirty() -> bool:
+    return bool(_git("status", "--porcelain", "--", ".", ":!results"))
+
+
+def made_on() -> dict[str, Any]:
+    """The commit, the ids of its trees of code, notebooks and data, and whether what lies there differs from them.
+
+    Commits that have the same ids there hold the same files, whatever their own names are.
+    """
+    ids = _git("rev-parse", *(f"HEAD:{tree}" for tree in TREES)).split()
+    return {"commit": commit(), "trees": dict(zip(TREES, ids, strict=False)), "dirty": _dirty()}
 
 
 def cpu() -> str:
@@ -135,15 +167,20 @@ def kind(here: Mapping[str, Any]) -> str:
     return f"{here['gpu'] or here['cpu']}, {here['cores']} cores"
 
 
-def machine() -> dict[str, Any]:
-    import torch
+def _torch() -> str:
+    """Its version and build, without loading it."""
+    spec = find_spec("torch")
+    assert spec is not None and spec.origin is not None
+    return runpy.run_path(str(Path(spec.origin).with_name("version.py")))["__version__"]
 
+
+def machine() -> dict[str, Any]:
     return {
         "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "gpu": gpu(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": _torch(),
         "system": platform.system(),
     }

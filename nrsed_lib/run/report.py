@@ -1,18 +1,21 @@
-"""The executed notebooks for readers: HTML with an index page, and outputs in notebooks/ for those who only look."""
+"""A run for readers: HTML with an index page, and what a terminal shows in the end."""
 
 from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from nrsed_lib.evaluate.difference import differences
+from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.jobs import NOTEBOOKS, all_jobs, executed, index_page
-from nrsed_lib.series import SERIES
+from nrsed_lib.run.compare import Comparison, compare
+from nrsed_lib.run.jobs import all_jobs, executed, index_page, state
+from nrsed_lib.series import STUDIES
 from nrsed_lib.store import atomic
 
 STYLE = """body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1rem;color:#222}
@@ -30,8 +33,8 @@ def write_report(profile: Profile) -> Path:
     index = index_page(profile)
     exporter = HTMLExporter()
     rows = []
-    for stage, seed in all_jobs(profile):
-        notebook = executed(profile, stage, seed)
+    for job in all_jobs(profile):
+        notebook = executed(profile, *job)
         if not notebook.exists():
             continue
         page = index.parent / f"{notebook.stem}.html"
@@ -47,6 +50,8 @@ def write_report(profile: Profile) -> Path:
         if "list_hash" in scores:  # on the paper's own clips
             about = f"{scores['nb_clips'].iloc[0]} clips, list {scores['list_hash'].iloc[0]}"
             parts += [f"<h2>Ours minus the paper's ({about})</h2>", differences(scores).to_html()]
+    if (found := compare(profile)) is not None:
+        parts += ["<h2>Beside the committed results</h2>", *_compared(found)]
     ledgers = {"claims.csv": "The paper's claims on this data", "language_claims.csv": "Claims on #8 to #10"}
     for file, heading in ledgers.items():
         if (tables / file).exists():
@@ -66,6 +71,19 @@ def write_report(profile: Profile) -> Path:
             f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
         )
     return index
+
+
+def _compared(found: Comparison) -> Iterator[str]:
+    """How many cells and verdicts agree, which do not, and every cell of Table I."""
+    yield f"<p>{html.escape(found.about)}</p>"
+    for key, (ours, theirs) in found.differ.items():
+        yield f"<p>not compared with other settings: {html.escape(f'{key} is {ours!r}, not {theirs!r}')}</p>"
+    for table in (found.summary(), found.otherwise()):
+        yield table.to_html(index=False) if len(table) else ""
+    if len(found.cells):
+        within = found.cells.pivot_table(index="system", columns="condition", values="within", aggfunc=["sum", "count"])
+        shown = pd.DataFrame(within["sum"]).astype(int).astype(str) + " of " + pd.DataFrame(within["count"]).astype(str)
+        yield shown.to_html()
 
 
 def title(notebook: Path) -> str:
@@ -89,39 +107,36 @@ def every_score(tables: Path) -> pd.DataFrame:
 
 def table1(profile: Profile) -> pd.DataFrame:
     """PSDS1 / PSDS2 by system and condition, the mean over seeds."""
-    table = every_score(results_root() / profile.name)
+    return as_printed(profile, every_score(results_root() / profile.name))
+
+
+def as_printed(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
+    """A row a system, a column a condition."""
     mean = table.pivot_table(index="system", columns="condition", values=["psds1", "psds2"])
     text = pd.DataFrame(mean["psds1"]).map("{:.3f}".format) + " / " + pd.DataFrame(mean["psds2"]).map("{:.3f}".format)
     return text.reindex(index=table["system"].unique(), columns=list(profile.data.conditions))
 
 
 def show(profile: Profile) -> None:
-    """Print Table I and where the report is."""
-    if (results_root() / profile.name / "table1.csv").exists():
+    """Print the paper's seven systems, the run beside the committed results, where the report is, and what is next."""
+    file = results_root() / profile.name / "table1.csv"
+    if file.exists():
+        scores = pd.read_csv(file, dtype={"system": str})
+        the_papers = scores[scores["system"].isin(paper_table()["system"])]
         nb_seeds = len(profile.seeds)
         print(f"\nTable I on profile {profile.name}, PSDS1 / PSDS2, {nb_seeds} seed{'s' if nb_seeds > 1 else ''}\n")
-        print(table1(profile).to_string())
+        print(as_printed(profile, the_papers).to_string())
+    if (found := compare(profile)) is not None:
+        print(f"\n{found.text()}")
     if index_page(profile).exists():
         print(f"\nreport: {index_page(profile)}")
+    if following := next_of(profile):
+        print(f"next: {following}")
 
 
-def publish(profile: Profile) -> list[Path]:
-    """Copy the outputs of the first seed's executed notebooks into notebooks/; cells stay as they are.
-
-    Raises ValueError for profiles of real recordings, whose outputs stay out of the repository.
-    """
-    if profile.data.source != "synth":
-        raise ValueError(f"profile {profile.name}: only outputs of synthesised data are published")
-    written = []
-    for stage, spec in SERIES.items():
-        target, ran = NOTEBOOKS / f"{spec.name}.ipynb", executed(profile, stage, profile.seeds[0])
-        notebook, run = json.loads(target.read_text()), json.loads(ran.read_text())
-        outputs = {c["id"]: c for c in run["cells"] if c["cell_type"] == "code"}
-        for cell in notebook["cells"]:
-            if cell["cell_type"] == "code" and cell["id"] in outputs:
-                done = outputs[cell["id"]]
-                cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
-        with atomic(target) as temporary:
-            temporary.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
-        written.append(target)
-    return written
+def next_of(profile: Profile) -> str:
+    """What a reader may run after this; "" after everything."""
+    if profile.studies and any(state(profile, *job) != "done" for job in all_jobs(profile)):
+        named = "" if profile.name == "mini" else f" PROFILE={profile.name}"
+        return f"`make studies{named}` runs the separation studies (notebooks {STUDIES[0]} to {STUDIES[-1]})"
+    return "`make open` runs the same on real recordings" if profile.name == "mini" else ""

@@ -33,7 +33,7 @@ def submit(
     evaluation: Evaluation = None,
 ) -> None:
     """Separate both evaluation sets and write zips, metadata and the package; then check them."""
-    from nrsed_lib.artefacts import Run
+    from nrsed_lib.artefacts import maker_of
     from nrsed_lib.studies.settings import studies_of
     from nrsed_lib.studies.task9 import submission as make
     from nrsed_lib.studies.task9.development import task9_root
@@ -42,7 +42,7 @@ def submit(
     from nrsed_lib.studies.trials import Trial
 
     chosen, _ = chosen_profile(profile, settings)
-    run = Run(chosen, "09", chosen.seeds[0])
+    run = maker_of("AudioSep", chosen)
     separator = load_trial(run, Trial(variant, studies_of(chosen).seeds[0] if seed is None else seed))
     about = make.read_meta(meta.read_text(), str(meta))
     name = about.submission.label

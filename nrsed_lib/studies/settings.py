@@ -63,7 +63,6 @@ class OpenSep(LassTrain):
 class Studies(Section):
     """The separation studies (notebooks 09 to 12)."""
 
-    by_default: bool = True  # part of the whole run; else only when asked for (`make studies`)
     seeds: list[int] = Field(default=[0], min_length=1)  # of their trainings
     nb_mixtures: PositiveInt = 100  # held-out mixtures that a row of a table is measured on
     task9: Task9

@@ -1,0 +1,170 @@
+"""A run beside the committed reference of its profile: what "reproduced" means, cell by cell and claim by claim.
+
+A cell of Table I is reproduced when it lies within the committed interval over test clips; a claim when its verdict is
+the committed one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nrsed_lib.errors import ProfileError
+from nrsed_lib.paths import REFERENCE, results_root
+from nrsed_lib.profile import Profile, load_profile
+from nrsed_lib.run.jobs import all_jobs, jobs, state
+from nrsed_lib.series import SERIES
+
+SCORES = "table1.csv"
+# The tables of verdicts: what they are about, and the columns that name a claim.
+LEDGERS = {
+    "claims.csv": ("the paper's claims", ["claim"]),
+    "task9_differences.csv": ("separators of task 9 compared", ["better", "worse"]),
+    "captions.csv": ("added captions help", ["variant", "phrasing"]),
+    "opensep_claims.csv": ("OpenSep's claims", ["claim", "classes", "metric"]),
+    "language_claims.csv": ("claims on #8 to #10", ["claim"]),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """cells: of Table I, a row a system, condition, seed and metric. verdicts: a row a claim of each ledger.
+
+    differ: settings that are not the reference's, with both values; of tables made with them nothing is compared.
+    about: what made the reference.
+    """
+
+    about: str
+    differ: dict[str, tuple[Any, Any]]
+    cells: pd.DataFrame
+    verdicts: pd.DataFrame
+
+    def summary(self) -> pd.DataFrame:
+        """A row a table: how many of its cells or verdicts are the reference's."""
+        rows = [("Table I: cells within the committed interval", self.cells["within"])] if len(self.cells) else []
+        if len(self.verdicts):
+            agrees = self.verdicts["here"] == self.verdicts["reference"]
+            rows += [(f"{name}: same verdict", same) for name, same in agrees.groupby(self.verdicts["of"], sort=False)]
+        return pd.DataFrame([{"compared": name, "same": f"{of.sum()} of {len(of)}"} for name, of in rows])
+
+    def otherwise(self) -> pd.DataFrame:
+        """What is not the reference's: cells outside their interval, and other verdicts."""
+        found: list[dict[Any, Any]] = []
+        if len(self.cells):
+            out = self.cells[~self.cells["within"]]
+            found += [
+                {
+                    "what": f"#{cell['system']}, {cell['condition']}, {cell['metric']}",
+                    "here": f"{cell['here']:.3f}",
+                    "reference": f"{cell['reference']:.3f} ({cell['low']:.3f} to {cell['high']:.3f})",
+                }
+                for cell in out.to_dict("records")
+            ]
+        if len(self.verdicts):
+            other = self.verdicts["here"] != self.verdicts["reference"]
+            found += self.verdicts.loc[other, ["what", "here", "reference"]].to_dict("records")
+        return pd.DataFrame(found)
+
+    def text(self) -> str:
+        lines = [f"beside the committed results ({self.about})"]
+        if self.differ:
+            shown = [f"{key} is {here!r}, not {there!r}" for key, (here, there) in self.differ.items()]
+            more = [f"and {len(shown) - 5} more"] if len(shown) > 5 else []
+            lines += ["not compared where made with other settings:", *(f"  {x}" for x in [*shown[:5], *more])]
+        for table in (self.summary(), self.otherwise()):
+            if len(table):
+                lines += ["", left(table)]
+        return "\n".join(lines)
+
+
+def left(table: pd.DataFrame) -> str:
+    """A table of texts, its columns aligned to the left, without a header of the first."""
+    rows = [["", *table.columns[1:]], *table.astype(str).values.tolist()]
+    wide = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ["  ".join(text.ljust(w) for text, w in zip(row, wide, strict=True)).rstrip() for row in rows]
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def compare(profile: Profile) -> Comparison | None:
+    """A profile's results beside the reference; None where there is no reference, or nothing was run.
+
+    Tables that other settings, or older code than the present one, have made are left out.
+    """
+    here, there = results_root() / profile.name, REFERENCE / profile.name
+    if here == there or not (there / "run.json").exists() or not here.is_dir():
+        return None
+    made = json.loads((there / "run.json").read_text())
+    differ = differing(profile, made)
+    tables = [t for t in comparable(profile, differ) if (here / t).exists() and (there / t).exists()]
+    verdicts = [verdicts_of(table, here, there) for table in tables if table in LEDGERS]
+    return Comparison(
+        about_reference(made),
+        differ,
+        cells_of(here, there) if SCORES in tables else pd.DataFrame(),
+        pd.concat(verdicts, ignore_index=True) if verdicts else pd.DataFrame(),
+    )
+
+
+def comparable(profile: Profile, differ: Collection[str]) -> list[str]:
+    """Tables that the run has made as it is now; the studies' settings (`studies.…`) are not the paper's concern."""
+    if not all(key.startswith("studies.") for key in differ):
+        return []
+    made = [job for job in (jobs(profile) if differ else all_jobs(profile)) if SERIES[job[0]].tables]
+    return [table for job in made if state(profile, *job) == "done" for table in SERIES[job[0]].tables]
+
+
+def differing(profile: Profile, made: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Settings here and of what `made` (a run.json) tells of, by dotted key, where they are not the same.
+
+    A reference that does not tell its settings has those of the profile that comes with the library, and its seeds.
+    """
+    try:
+        theirs = made.get("settings") or flat(load_profile(profile.name)) | {"seeds": made["seeds"]}
+    except ProfileError:
+        return {"name": (profile.name, "a profile that is not known here")}
+    ours = json.loads(json.dumps(flat(profile)))
+    return {k: (ours.get(k), theirs.get(k)) for k in ours | theirs if ours.get(k) != theirs.get(k)}
+
+
+def flat(profile: Profile) -> dict[str, Any]:
+    """All settings by dotted key, as JSON has them."""
+
+    def walk(value: Any, key: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            return {key: value}
+        return {k: v for name, of in value.items() for k, v in walk(of, f"{key}.{name}" if key else name).items()}
+
+    return walk(profile.model_dump(mode="json"), "")
+
+
+def about_reference(made: dict[str, Any]) -> str:
+    stages = made["stages"].values()
+    commits = list(dict.fromkeys(stage["commit"] for stage in stages))
+    machines = list(dict.fromkeys(stage["machine"] for stage in stages))
+    return f"commit {', '.join(commits)}; {'; '.join(machines)}"
+
+
+def cells_of(here: Path, there: Path) -> pd.DataFrame:
+    """Table I of both: here, reference, low, high, within."""
+    key = ["system", "condition", "seed"]
+    tables = [pd.read_csv(folder / SCORES, dtype={"system": str}).set_index(key) for folder in (here, there)]
+    rows = []
+    for metric in ("psds1", "psds2"):
+        columns = {metric: "reference", f"{metric}_low": "low", f"{metric}_high": "high"}
+        both = tables[1][[*columns]].rename(columns=columns).join(tables[0][metric].rename("here"), how="left")
+        rows.append(both.assign(metric=metric, within=both["here"].between(both["low"], both["high"])).reset_index())
+    return pd.concat(rows, ignore_index=True)
+
+
+def verdicts_of(table: str, here: Path, there: Path) -> pd.DataFrame:
+    """Verdicts of both by claim; "not there" where a table lacks one."""
+    name, key = LEDGERS[table]
+    both = [pd.read_csv(folder / table).set_index(key)["verdict"].dropna() for folder in (here, there)]
+    joined = pd.concat(both, axis=1, keys=["here", "reference"]).fillna("not there").reset_index()
+    what = joined[key].astype(str).agg(", ".join, axis=1)
+    return pd.DataFrame({"of": name, "what": what, "here": joined["here"], "reference": joined["reference"]})
