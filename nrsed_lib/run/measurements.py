@@ -1,0 +1,94 @@
+"""What was measured where: results/bench/measurements.json, written by `python -m tools.bench`, read by `nrsed plan`.
+
+machine -> key -> a measurement. A key is `<group>.<what>….<quantity>`, such as sizes.beats.float32.seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from nrsed_lib.paths import ROOT
+from nrsed_lib.run.provenance import commit, kind, machine
+from nrsed_lib.store import write_json
+
+FILE = ROOT / "results" / "bench" / "measurements.json"
+TREES = ("nrsed_lib", "tools")  # what a measurement depends on
+Measured = dict[str, dict[str, Any]]
+
+
+class Measurement(NamedTuple):
+    """on: what it was measured on, in words, e.g. "8 clips of 10 s"."""
+
+    key: str
+    value: float
+    unit: str
+    on: str
+
+
+def trees() -> dict[str, str]:
+    """Git's ids of the code that is measured."""
+    names = [f"HEAD:{name}" for name in TREES]
+    found = subprocess.run(["git", "-C", str(ROOT), "rev-parse", *names], capture_output=True, text=True, check=False)
+    return dict(zip(TREES, found.stdout.split(), strict=False))
+
+
+def every() -> dict[str, Measured]:
+    """Machine -> key -> its facts: value, unit, on, commit, trees, date and command."""
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
+def here() -> Measured:
+    """What was measured on this kind of machine; with a GPU the host's cores do not matter."""
+    this = machine()
+    for name, measured in every().items():
+        if name == kind(this) or (this["gpu"] and name.startswith(f"{this['gpu']}, ")):
+            return measured
+    return {}
+
+
+def add(measurements: Iterable[Measurement], command: str) -> None:
+    """Put them in place of those of the same keys and machine; all others stay."""
+    facts = {"commit": commit(), "trees": trees(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "command": command}
+    known = every()
+    known.setdefault(kind(machine()), {}).update(
+        {m.key: {"value": m.value, "unit": m.unit, "on": m.on} | facts for m in measurements}
+    )
+    write_json(FILE, known)
+
+
+def is_current(prefix: str) -> bool:
+    """Whether keys of this beginning were measured on this kind of machine with the code as it is now."""
+    of = [facts for key, facts in here().items() if key.startswith(f"{prefix}.")]
+    return bool(of) and all(facts["trees"] == trees() and not facts["commit"].endswith("+") for facts in of)
+
+
+def values(measured: Measured) -> dict[str, float]:
+    return {key: facts["value"] for key, facts in measured.items()}
+
+
+def tables(measured: Measured) -> str:
+    """Markdown: a table a group of keys, a row for what shares all but the last word of its key."""
+    table = pd.DataFrame(measured).T.rename_axis("key").reset_index()
+    table[["what", "quantity"]] = table["key"].str.rsplit(".", n=1, expand=True)
+    table[["group", "what"]] = table["what"].str.split(".", n=1, expand=True)
+    table["quantity"] += (" / " + table["unit"]).where(table["unit"] != "", "")
+    parts = []
+    for group, of in table.groupby("group", sort=False):
+        wide = of.pivot(index=["what", "on"], columns="quantity", values="value").reset_index()
+        made = of[["command", "commit", "date"]].drop_duplicates().itertuples(index=False)
+        said = "; ".join(f"`{m.command}` at commit {m.commit} on {m.date}" for m in made)
+        parts += [f"### {group}\n\n{said}.", markdown(wide)]
+    return "\n\n".join(parts)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown, numbers to three digits."""
+    cells = table.map(lambda x: x if isinstance(x, str) else "" if pd.isna(x) else f"{x:.3g}")
+    lines = [list(table.columns), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
