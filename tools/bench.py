@@ -10,7 +10,7 @@ as it is now is not measured again, so that a killed run goes on where it was.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -44,6 +44,12 @@ BENCHES: dict[str, tuple[str, Bench]] = {
 }
 
 
+def in_both_precisions(
+    seed: int, conditions: Sequence[str], systems: Sequence[str], profile: Profile, turns: int
+) -> Iterator[Measurement]:
+    return precision(Run(profile, "06", seed), conditions, systems)
+
+
 def main(
     only: Annotated[list[str] | None, typer.Option(help="keys, or how they begin; may be repeated")] = None,
     show: Annotated[bool, typer.Option("--list", help="list the keys that can be measured, and stop")] = False,
@@ -51,19 +57,21 @@ def main(
     profile: Annotated[str, typer.Option(help="whose networks and batches, instead of each key's own")] = "",
     turns: Annotated[int, typer.Option(help="measured repetitions; 0: 5 on a CPU, 20 on a GPU")] = 0,
     seed: Annotated[list[int] | None, typer.Option(help="precision: of which trainings; the profile's first")] = None,
-    condition: Annotated[list[str], typer.Option(help="precision: may be repeated")] = list(CONDITIONS),
+    condition: Annotated[list[str] | None, typer.Option(help="precision: may be repeated")] = None,
     every: Annotated[bool, typer.Option("--all", help="precision: all conditions and systems")] = False,
 ) -> None:
     """Measure, and write results/bench/measurements.json after each key."""
     benches = dict(BENCHES)
     finished = load_profile(profile or "open")  # whose run's networks are scored in both precisions
-    asked = (list(finished.data.conditions), list(SYSTEMS)) if every else (condition, CHOSEN)
+    asked = (list(finished.data.conditions), list(SYSTEMS)) if every else (condition or CONDITIONS, CHOSEN)
     for number in seed or finished.seeds[:1]:
-        run = Run(finished, "06", number)
-        benches[f"precision.{finished.name}-seed{number}"] = (
-            finished.name, lambda _profile, _turns, run=run: precision(run, *asked)
-        )  # fmt: skip
-    chosen = {key: bench for key, bench in benches.items() if not only or any(key.startswith(of) for of in only)}
+        bench = partial(in_both_precisions, number, *asked)
+        benches[f"precision.{finished.name}-seed{number}"] = (finished.name, bench)
+    chosen = {
+        key: bench
+        for key, bench in benches.items()
+        if not only or any(key.startswith(of) or of.startswith(f"{key}.") for of in only)
+    }
     if not chosen:
         raise typer.BadParameter(f"nothing is measured as {', '.join(only or [])}: see --list")
     if show:

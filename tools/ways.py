@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,9 @@ from tools.workload import bursts, seconds, step_seconds, training_data, write_w
 GOALS = {"remix": 2.0, "training_step": 3.0, "mixing": 10.0}  # times as fast
 
 
-def compared(name: str, on: str, ours: float, published: float, gap: float | None = None) -> Iterator[Measurement]:
-    """gap: the largest difference of what the two ways compute."""
+def compared(name: str, on: str, seconds: Sequence[float], gap: float | None = None) -> Iterator[Measurement]:
+    """seconds: ours and the published way's. gap: the largest difference of what the two ways compute."""
+    ours, published = seconds
     found = {"ours": ours, "published": published, "ratio": published / ours, "goal": GOALS[name]}
     for quantity, value in (found | ({} if gap is None else {"gap": gap})).items():
         yield Measurement(f"ways.{name}.{quantity}", value, "s" if quantity in ("ours", "published") else "", on)
@@ -71,7 +72,7 @@ def separate_and_remix(profile: Profile, turns: int, nb_clips: int = 8) -> Itera
         with torch.inference_mode():
             gap = (ours().cpu() - theirs()).abs().max().item()
         spent = seconds(ours, theirs, turns=turns)
-    yield from compared("remix", f"{int(asked.sum())} queries on {nb_clips} clips", *spent, gap)
+    yield from compared("remix", f"{int(asked.sum())} queries on {nb_clips} clips", spent, gap)
 
 
 def training_step(profile: Profile, turns: int) -> Iterator[Measurement]:
@@ -108,9 +109,8 @@ def training_step(profile: Profile, turns: int) -> Iterator[Measurement]:
         noise_wavs = write_wavs(Path(name) / "noises", bursts(30, profile, 3), profile)
         spent = step_seconds(profile, detector, hear, clips, 4 + 4 * turns)[2:]  # the first turn warms up
     batch = sum(profile.sed.batch.model_dump().values())
-    yield from compared(
-        "training_step", f"{batch} clips", statistics.median(spent[0::2]), statistics.median(spent[1::2])
-    )
+    turn_about = [statistics.median(spent[k::2]) for k in (0, 1)]
+    yield from compared("training_step", f"{batch} clips", turn_about)
 
 
 def mixing(profile: Profile, turns: int, nb: int = 48) -> Iterator[Measurement]:
@@ -139,4 +139,4 @@ def mixing(profile: Profile, turns: int, nb: int = 48) -> Iterator[Measurement]:
         wavs, noise_wavs = write_wavs(folder / "clean", clips, profile), write_wavs(folder / "noise", noises, profile)
         gap = (ours().cpu() - theirs()).abs().max().item()
         spent = seconds(ours, theirs, turns=turns)
-    yield from compared("mixing", f"{nb} clips", *spent, gap)
+    yield from compared("mixing", f"{nb} clips", spent, gap)

@@ -80,7 +80,8 @@ def tables(measured: Measured) -> str:
     table["quantity"] += (" / " + table["unit"]).where(table["unit"] != "", "")
     parts = []
     for group, of in table.groupby("group", sort=False):
-        wide = of.pivot(index=["what", "on"], columns="quantity", values="value").reset_index()
+        cells = of.set_index(["what", "on", "quantity"])["value"]
+        wide = pd.DataFrame({q: cells.xs(q, level="quantity") for q in of["quantity"].unique()}).reset_index()
         made = of[["command", "commit", "date"]].drop_duplicates().itertuples(index=False)
         said = "; ".join(f"`{m.command}` at commit {m.commit} on {m.date}" for m in made)
         parts += [f"### {group}\n\n{said}.", markdown(wide)]
