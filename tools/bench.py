@@ -65,8 +65,8 @@ def main(
     finished = load_profile(profile or "open")  # whose run's networks are scored in both precisions
     asked = (list(finished.data.conditions), list(SYSTEMS)) if every else (condition or CONDITIONS, CHOSEN)
     for number in seed or finished.seeds[:1]:
-        bench = partial(in_both_precisions, number, *asked)
-        benches[f"precision.{finished.name}-seed{number}"] = (finished.name, bench)
+        scored: Bench = partial(in_both_precisions, number, *asked)
+        benches[f"precision.{finished.name}-seed{number}"] = (finished.name, scored)
     chosen = {
         key: bench
         for key, bench in benches.items()
