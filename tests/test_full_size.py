@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 from nrsed_lib.lass.describe import count_gflop
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import measurements
-from nrsed_lib.run.budget import bench_page, consequences
+from nrsed_lib.run.budget import consequences
 from nrsed_lib.run.measurements import Measurement
 from tools import bench, full_size, reading, workload
 from tools.full_size import cost, shards
+from tools.pages_bench import bench_page
 
 
 @pytest.fixture
@@ -70,8 +71,8 @@ def test_consequences_are_products_of_the_rates(file, monkeypatch):
         "a_million_embedded"
     ]
     on_machine(monkeypatch, None)
-    measurements.add(rows, "a command")
-    text = bench_page()
+    measurements.add(rows, "a command", 2)
+    text = bench_page(file)
     assert "## a CPU, 4 cores" in text and "`a command` at commit abc" in text
     assert f"| stage1 | {hours['stage1']:.3g} | {profile.sed.train.steps} steps of {batch} clips |" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| resunet30_dprnn.float32.batch1 |")]
@@ -80,18 +81,18 @@ def test_consequences_are_products_of_the_rates(file, monkeypatch):
 
 def test_keys_replace_themselves_and_nothing_else(file, monkeypatch):
     on_machine(monkeypatch, None)
-    measurements.add([Measurement("a.b.x", 1, "s", "one"), Measurement("a.c.x", 2, "s", "one")], "first")
-    measurements.add([Measurement("a.b.x", 3, "s", "one")], "second")
+    measurements.add([Measurement("a.b.x", 1, "s", "one"), Measurement("a.c.x", 2, "s", "one")], "first", 2)
+    measurements.add([Measurement("a.b.x", 3, "s", "one")], "second", 1)
     on_machine(monkeypatch, "a GPU")
     assert measurements.here() == {}
-    measurements.add([Measurement("a.b.x", 4, "s", "one")], "third")
+    measurements.add([Measurement("a.b.x", 4, "s", "one")], "third", 1)
     assert {name: measurements.values(of) for name, of in measurements.every().items()} == {
         "a CPU, 4 cores": {"a.b.x": 3, "a.c.x": 2},
         "a GPU, 4 cores": {"a.b.x": 4},
     }
     facts = measurements.every()["a CPU, 4 cores"]["a.b.x"]
-    assert (facts["unit"], facts["on"], facts["command"], facts["commit"]) == ("s", "one", "second", "abc")
-    assert list(facts["trees"]) == ["nrsed_lib", "tools"] and facts["date"]
+    assert (facts["unit"], facts["on"], facts["command"], facts["threads"]) == ("s", "one", "second", 1)
+    assert list(facts["trees"]) == ["nrsed_lib", "tools"] and facts["commit"] == "abc" and facts["date"]
 
 
 def test_what_is_current_is_measured_once_and_a_killed_bench_goes_on(file, monkeypatch):

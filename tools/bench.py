@@ -91,7 +91,7 @@ def main(
                 tqdm.write(f"{key}: not measured: {error}")
                 missing.append(key)
                 continue
-            measurements.add(found, " ".join(["python -m tools.bench", *sys.argv[1:]]))
+            measurements.add(found, " ".join(["python -m tools.bench", *sys.argv[1:]]), torch.get_num_threads())
             for m in found:
                 tqdm.write(f"{m.key} = {m.value:.4g} {m.unit} ({m.on})")
     if missing and only:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_folder
 from nrsed_lib.paths import results_root
-from nrsed_lib.profile import Profile, load_profile
-from nrsed_lib.run.measurements import every, here, markdown, tables, values
+from nrsed_lib.profile import Profile
+from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
@@ -148,15 +148,6 @@ def hours(profile: Profile) -> dict[str, float]:
         "07": len(profile.seeds) * of["scoring"],
     }
     return {stage: float(h) for stage, h in found.items() if pd.notna(h)}
-
-
-def bench_page() -> str:
-    """Markdown on all that was measured, by machine, and what follows for the schedule of `paper`."""
-    parts = ["# Speed and memory"]
-    for name, measured in every().items():
-        follows = consequences(values(measured), load_profile("paper")).dropna().rename_axis("what").reset_index()
-        parts += [f"## {name}", tables(measured), "### What follows for profile `paper`", markdown(follows)]
-    return "\n\n".join(parts) + "\n"
 
 
 def _ran(profile: Profile) -> dict[str, float]:

@@ -9,15 +9,14 @@ import json
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from nrsed_lib.paths import ROOT
+from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.run.provenance import commit, kind, machine
 from nrsed_lib.store import write_json
 
-FILE = ROOT / "results" / "bench" / "measurements.json"
+FILE = REFERENCE / "bench" / "measurements.json"
 TREES = ("nrsed_lib", "tools")  # what a measurement depends on
 Measured = dict[str, dict[str, Any]]
 
@@ -38,9 +37,10 @@ def trees() -> dict[str, str]:
     return dict(zip(TREES, found.stdout.split(), strict=False))
 
 
-def every() -> dict[str, Measured]:
-    """Machine -> key -> its facts: value, unit, on, commit, trees, date and command."""
-    return json.loads(FILE.read_text()) if FILE.exists() else {}
+def every(file: Path | None = None) -> dict[str, Measured]:
+    """Machine -> key -> its facts: value, unit, on, threads, commit, trees, date and command."""
+    file = file or FILE
+    return json.loads(file.read_text()) if file.exists() else {}
 
 
 def here() -> Measured:
@@ -52,9 +52,10 @@ def here() -> Measured:
     return {}
 
 
-def add(measurements: Iterable[Measurement], command: str) -> None:
+def add(measurements: Iterable[Measurement], command: str, threads: int) -> None:
     """Put them in place of those of the same keys and machine; all others stay."""
-    facts = {"commit": commit(), "trees": trees(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "command": command}
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    facts = {"threads": threads, "commit": commit(), "trees": trees(), "date": today, "command": command}
     known = every()
     known.setdefault(kind(machine()), {}).update(
         {m.key: {"value": m.value, "unit": m.unit, "on": m.on} | facts for m in measurements}
@@ -70,26 +71,3 @@ def is_current(prefix: str) -> bool:
 
 def values(measured: Measured) -> dict[str, float]:
     return {key: facts["value"] for key, facts in measured.items()}
-
-
-def tables(measured: Measured) -> str:
-    """Markdown: a table a group of keys, a row for what shares all but the last word of its key."""
-    table = pd.DataFrame(measured).T.rename_axis("key").reset_index()
-    table[["what", "quantity"]] = table["key"].str.rsplit(".", n=1, expand=True)
-    table[["group", "what"]] = table["what"].str.split(".", n=1, expand=True)
-    table["quantity"] += (" / " + table["unit"]).where(table["unit"] != "", "")
-    parts = []
-    for group, of in table.groupby("group", sort=False):
-        cells = of.set_index(["what", "on", "quantity"])["value"]
-        wide = pd.DataFrame({q: cells.xs(q, level="quantity") for q in of["quantity"].unique()}).reset_index()
-        made = of[["command", "commit", "date"]].drop_duplicates().itertuples(index=False)
-        said = "; ".join(f"`{m.command}` at commit {m.commit} on {m.date}" for m in made)
-        parts += [f"### {group}\n\n{said}.", markdown(wide)]
-    return "\n\n".join(parts)
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown, numbers to three digits."""
-    cells = table.map(lambda x: x if isinstance(x, str) else "" if pd.isna(x) else f"{x:.3g}")
-    lines = [list(table.columns), ["---"] * table.shape[1], *cells.to_numpy().tolist()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
