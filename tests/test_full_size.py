@@ -67,7 +67,7 @@ def test_consequences_are_products_of_the_rates(file, monkeypatch):
     assert hours["scoring"] == pytest.approx(16 * 5 * 7.2 / 3600)
     assert hours["a_million_embedded"] == pytest.approx(1e6 * 0.5 / 3600)
     assert hours["a_million_separated"] == pytest.approx(2e6 * 0.5 / 3600)
-    assert consequences({"sizes.beats.float32.seconds": 1}, profile)["hours"].dropna().index.tolist() == [
+    assert consequences({"sizes.beats.float32.time": 1}, profile)["hours"].dropna().index.tolist() == [
         "a_million_embedded"
     ]
     on_machine(monkeypatch, None)
@@ -152,7 +152,7 @@ def test_rows_of_reading_are_on_the_shards_disk(tmp_path, monkeypatch):
         reading, "measure", lambda folder, *rest: seen.append((folder, rest)) or {"in_order.memory": 2.0}
     )
     made = next(shards(load_profile("paper"), 3))
-    assert made[:3] == ("sizes.shard.in_order.memory.seconds", 2 / full_size.SHARD_CLIPS, "s")
+    assert made[:3] == ("sizes.shard.in_order.memory.time", 2 / full_size.SHARD_CLIPS, "s")
     ((folder, rest),) = seen
     assert folder.parent == tmp_path / "desed-16000" and rest == (960, 160_000, 96, 3)
     assert not list(folder.parent.iterdir())

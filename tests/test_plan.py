@@ -109,7 +109,7 @@ def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
     profile = load_profile("paper")
     assert hours(profile) == {}
     facts = {"value": 0.5, "unit": "s", "on": "a clip"}
-    measured = {"sizes.stage2.seconds": facts, "sizes.beats.float32.seconds": facts}
+    measured = {"sizes.stage2.time": facts, "sizes.beats.float32.time": facts}
     (tmp_path / "measurements.json").write_text(json.dumps({"NVIDIA H200, 16 cores": measured}))
     for gpu, there in (("NVIDIA H200", True), ("another", False), (None, False)):
         monkeypatch.setattr(measurements, "machine", lambda gpu=gpu: {"gpu": gpu, "cpu": "a CPU", "cores": 4})

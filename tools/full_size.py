@@ -51,9 +51,9 @@ def cost(
 ) -> Iterator[Measurement]:
     """spent: seconds a unit. gflop: of one. limit: FLOP a second of the matrix product in the same type."""
     peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else psutil.Process().memory_info().rss
-    found = {"seconds": (spent, "s"), "memory": (peak / 2**20, "MB")}
+    found = {"time": (spent, "s"), "memory": (peak / 2**20, "MB")}
     if gflop and limit:
-        found |= {"gflop": (gflop, "GFLOP"), "share_of_limit": (gflop * 1e9 / spent / limit, "")}
+        found |= {"work": (gflop, "GFLOP"), "share_of_limit": (gflop * 1e9 / spent / limit, "")}
     for quantity, (value, unit) in found.items():
         yield Measurement(f"sizes.{name}.{quantity}", value, unit, on)
 

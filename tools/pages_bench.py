@@ -38,12 +38,12 @@ def groups(measured: Measured) -> list[str]:
         cells = of.set_index(["what", "on", "quantity"])["value"]
         wide = pd.DataFrame({q: cells.xs(q, level="quantity") for q in of["quantity"].unique()}).reset_index()
         made = of[["command", "commit", "date", "threads"]].drop_duplicates().itertuples(index=False)
-        said = "; ".join(f"`{m.command}` at commit {m.commit} on {m.date}, {m.threads} threads" for m in made)
+        said = "; ".join(f"`{m.command}` at commit {m.commit} on {m.date}, threads: {m.threads}" for m in made)
         parts += [f"### {TITLES.get(str(group), group)}", f"{said}.", shown(wide)]
     return parts
 
 
 def shown(frame: pd.DataFrame) -> str:
     """Numbers to three digits."""
-    cells = frame.map(lambda x: x if isinstance(x, str) else number(x, ".3g"))
+    cells = frame.map(lambda x: x if isinstance(x, str) else number(x, ".3g" if abs(x) < 1000 else ",.0f"))
     return table([str(name) for name in frame.columns], cells.to_numpy().tolist())

@@ -112,7 +112,7 @@ def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFram
     """
 
     def fastest(name: str) -> float:
-        of = [v for key, v in measured.items() if key.startswith(f"sizes.{name}.") and key.endswith(".seconds")]
+        of = [v for key, v in measured.items() if key.startswith(f"sizes.{name}.") and key.endswith(".time")]
         return min(of, default=float("nan"))
 
     data, sed = profile.data, profile.sed

@@ -1,6 +1,6 @@
 """What was measured where: results/bench/measurements.json, written by `python -m tools.bench`, read by `nrsed plan`.
 
-machine -> key -> a measurement. A key is `<group>.<what>….<quantity>`, such as sizes.beats.float32.seconds.
+machine -> key -> a measurement. A key is `<group>.<what>….<quantity>`, such as sizes.beats.float32.time.
 """
 
 from __future__ import annotations
