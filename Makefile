@@ -9,6 +9,7 @@ SET    ?=
 CORES  ?=
 EXECUTOR ?=
 DEVICES ?=
+ONLY ?=
 OPTIONS = $(if $(CORES),--cores $(CORES)) $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(DEVICES),--devices $(DEVICES)) \
           $(foreach s,$(SET),--set $(s))
 
@@ -40,10 +41,8 @@ test: $(READY) ## install and run every test, notebooks included
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-bench: $(READY) ## measure our ways beside the published ones (results/bench/)
-	@$(KEEP_MEMORY) $(BIN)/python -m tools.bench
-	@$(KEEP_MEMORY) $(BIN)/python -m tools.full_size
-	@$(KEEP_MEMORY) $(BIN)/python -m tools.precision --profile open --if-there
+bench: $(READY) ## measure our ways beside the published ones, and the paper's sizes; e.g. make bench ONLY=ways
+	@$(KEEP_MEMORY) $(BIN)/python -m tools.bench $(foreach k,$(ONLY),--only $(k))
 
 lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \

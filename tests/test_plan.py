@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from nrsed_lib.data.clips import load_audio, save_audio
 from nrsed_lib.profile import load_profile
-from nrsed_lib.run import budget
+from nrsed_lib.run import measurements
 from nrsed_lib.run.budget import Budget, hours
 from nrsed_lib.run.cli import app
 from nrsed_lib.run.plan import _machine, duration, plan
@@ -19,7 +19,6 @@ from nrsed_lib.run.provenance import kind, machine
 from nrsed_lib.sed.training_set import Audio
 from nrsed_lib.store import write_tensors
 from nrsed_lib.weights import weights_folder
-from tools import full_size
 
 # The paper's vocabulary and answers on networks that need no weights.
 OWN = {"data.clip_seconds": 1.0, "sed.encoder": "none", "lass.text": "learned"}
@@ -30,7 +29,7 @@ def empty(tmp_path, monkeypatch):
     for name, folder in (("NRSED_DATA", "dataset"), ("NRSED_CACHE", "cache"), ("NRSED_RESULTS", "results")):
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(budget, "measured_here", lambda: None)
+    monkeypatch.setattr(measurements, "FILE", tmp_path / "measurements.json")
     return tmp_path
 
 
@@ -105,15 +104,18 @@ def test_sizes_are_products_of_the_settings():
 
 
 def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
-    monkeypatch.setattr(full_size, "BENCH", tmp_path)
-    assert full_size.measured_here() is None
-    (tmp_path / "full_size.csv").write_text("what,per_second\nBEATs,2\n")
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    monkeypatch.setattr(measurements, "FILE", tmp_path / "measurements.json")
+    profile = load_profile("paper")
+    assert hours(profile) == {}
+    facts = {"value": 0.5, "unit": "s", "on": "a clip"}
+    measured = {"sizes.stage2.time": facts, "sizes.beats.float32.time": facts}
+    (tmp_path / "measurements.json").write_text(json.dumps({"NVIDIA H200, 16 cores": measured}))
     for gpu, there in (("NVIDIA H200", True), ("another", False), (None, False)):
-        here = {"gpu": gpu, "cpu": "a CPU", "cores": 4}
-        monkeypatch.setattr(full_size, "machine", lambda here=here: here)
-        first = "The paper's own sizes, in one run on 2026-01-01 at commit abc: NVIDIA H200, 16 cores, 8 threads. More."
-        (tmp_path / "full_size.md").write_text(first)
-        assert (full_size.measured_here() is not None) == there
+        monkeypatch.setattr(measurements, "machine", lambda gpu=gpu: {"gpu": gpu, "cpu": "a CPU", "cores": 4})
+        of_three = {"04": 3 * 0.5 * profile.sed.finetune.steps * 96 / 3600}  # stage 1 was not measured, stage 2 was
+        assert hours(profile) == pytest.approx(of_three if there else {})
+    assert hours(load_profile("mini")) == {}
     assert [duration(h) for h in (0.01, 3, 100)] == ["0.6 min", "3.0 h", "4 days"]
 
 

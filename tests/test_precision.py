@@ -1,6 +1,5 @@
 """What is scored in bfloat16 and in float32: the pipeline's own scores, of the same networks, and nothing else."""
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -11,10 +10,12 @@ from nrsed_lib.evaluate.psds import psds
 from nrsed_lib.lass import separator
 from nrsed_lib.llm.selection import select
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run import measurements
 from nrsed_lib.run.parts import compute
 from nrsed_lib.store import read_tensors
-from tools import precision
-from tools.precision import compare, report
+from tools import bench
+from tools import precision as room
+from tools.precision import precision
 
 SMOKE = load_profile("smoke")
 
@@ -32,49 +33,41 @@ def finished(smoke_data):
 @pytest.fixture
 def hardware(monkeypatch):
     """bfloat16 counts as there: what lacks it in hardware computes it all the same, slowly."""
-    for module in (precision, separator):
+    for module in (room, separator):
         monkeypatch.setattr(module, "has_bfloat16", lambda x: True)
 
 
 def test_both_precisions_of_the_same_networks(finished, hardware):
-    table = compare(finished, ["5dB"], ["1", "3"]).set_index("system")
+    of = {m.key.removeprefix("precision.smoke-seed0.5dB."): m.value for m in precision(finished, ["5dB"], ["1", "3"])}
     kept, _ = read_tensors(finished.folder / "scores_5dB.safetensors")
-    for system, row in table.iterrows():
+    for system in ("1", "3"):
         expected = psds(kept[system], load_split(finished, "test"))  # as stage 06 left them, in float32
-        assert (row["psds1_float32"], row["psds2_float32"]) == (expected["psds1"], expected["psds2"])
-        assert row["psds1_difference"] == row["psds1_bfloat16"] - row["psds1_float32"]
-    assert table.loc["1", "frame_difference"] == 0, "nothing is separated, and nothing else computes in bfloat16"
-    assert 0 < table.loc["3", "frame_difference"] < 0.1
-    text = report(SMOKE, table.reset_index())
-    assert f"seed {finished.seed}, made at commit" in text and f"| #3 | 5dB | {finished.seed} |" in text
-
-
-def test_what_is_missed_is_said(finished, hardware):
-    table = compare(finished, ["5dB"], ["3"])
-    ahead, behind = table.assign(psds2_difference=0.002), table.assign(psds2_difference=-0.003, seed=1)
-    assert "is 0.0020, within the goal of 0.002." in report(SMOKE, ahead)
-    both = report(SMOKE, pd.concat([ahead, behind]))
-    assert "is 0.0030, beyond the goal of 0.002; 0.0005 of a mean over seeds, within the goal of 0.002." in both
+        for score in ("psds1", "psds2"):
+            low, full = (of[f"{system}.{score}_{p}"] for p in ("bfloat16", "float32"))
+            assert full == expected[score] and of[f"{system}.{score}_difference"] == low - full
+    assert of["1.frame_difference"] == 0, "nothing is separated, and nothing else computes in bfloat16"
+    assert 0 < of["3.frame_difference"] < 0.1
 
 
 def test_what_is_not_there_is_named(finished, hardware, tmp_path, monkeypatch):
     with pytest.raises(ProfileError, match="smoke has no '0dB': use some of clean, 5dB, -5dB"):
-        compare(finished, ["0dB"], ["1"])
+        list(precision(finished, ["0dB"], ["1"]))
     with pytest.raises(ProfileError, match="no '9'"):
-        compare(finished, ["5dB"], ["9"])
+        list(precision(finished, ["5dB"], ["9"]))
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     with pytest.raises(StoreError, match=r"test\.npy is missing"):
-        compare(finished, ["5dB"], ["1"])
+        list(precision(finished, ["5dB"], ["1"]))
 
 
-@pytest.mark.parametrize(("words", "status"), [([], 1), (["--if-there"], 0)])
+@pytest.mark.parametrize(("words", "status"), [(["--only", "precision"], 1), ([], 0)])
 def test_the_command_says_why_it_measures_nothing(tmp_path, monkeypatch, words, status):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
-    monkeypatch.setattr(precision, "BENCH", tmp_path)
-    app = precision.typer.Typer()
-    app.command()(precision.main)
+    monkeypatch.setattr(measurements, "FILE", tmp_path / "measurements.json")
+    monkeypatch.setattr(bench, "BENCHES", {})
+    app = bench.typer.Typer()
+    app.command()(bench.main)
     for has, why in ((True, "nrsed run --profile smoke --only 01"), (False, "does not multiply bfloat16")):
-        monkeypatch.setattr(precision, "has_bfloat16", lambda x, has=has: has)
+        monkeypatch.setattr(room, "has_bfloat16", lambda x, has=has: has)
         reply = CliRunner().invoke(app, ["--profile", "smoke", "--condition", "clean", *words])
         assert reply.exit_code == status and why in reply.output and "not measured" in reply.output
-    assert not list(tmp_path.glob("precision.*"))
+    assert not list(tmp_path.glob("measurements*"))

@@ -16,6 +16,7 @@ from nrsed_lib.run.report import every_score
 from nrsed_lib.store import atomic
 from tools.findings import refreshed, verdicts
 from tools.markdown import duration, number, small, table, with_interval
+from tools.pages_bench import bench_page
 from tools.pages_studies import studies
 
 NOTE = "<!-- made by `nrsed publish` from the tables in this folder; not edited by hand -->\n"
@@ -40,9 +41,9 @@ def write_pages(results: Path = REFERENCE, readme: Path = ROOT / "README.md") ->
 def pages(results: Path = REFERENCE) -> dict[Path, str]:
     """README.md of each folder of results -> its text."""
     found = {file.parent / "README.md": page(file.parent) for file in sorted(results.glob("*/table1.csv"))}
-    measured = [results / "bench" / f"{name}.md" for name in ("bench", "full_size", "precision")]  # of `make bench`
-    if parts := [file.read_text() for file in measured if file.exists()]:
-        found[results / "bench" / "README.md"] = "\n".join([NOTE, "# Speed and memory\n", *parts])
+    bench = results / "bench"
+    if (bench / "measurements.json").exists():
+        found[bench / "README.md"] = f"{NOTE}\n{bench_page(bench / 'measurements.json')}"
     return found
 
 

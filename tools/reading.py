@@ -6,19 +6,17 @@ import contextlib
 import os
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from nrsed_lib.data.clips import load_audio, save_audio
 
 
-def measure(folder: Path, nb_clips: int, nb_samples: int, batch: int, turns: int) -> Iterator[tuple[str, float]]:
-    """("in order from memory", seconds for all clips) and so on; the median of `turns`, taken by turns.
+def measure(folder: Path, nb_clips: int, nb_samples: int, batch: int, turns: int) -> dict[str, float]:
+    """ "<in_order or at_random>.<memory or disk>" -> seconds for all clips, the median of `turns`, taken by turns.
 
     Writes a shard (int16 (nb_clips, nb_samples)) into `folder`, whose disk is measured, and removes it. A reader
     takes `batch` rows at a time, as a training does. From disk: after the system was asked to forget the file's
@@ -27,25 +25,23 @@ def measure(folder: Path, nb_clips: int, nb_samples: int, batch: int, turns: int
     path = folder / "shard.npy"
     generator = torch.Generator().manual_seed(0)
     save_audio(path, torch.randint(-3000, 3000, (nb_clips, nb_samples), dtype=torch.int16, generator=generator))
-    orders = {"in order": torch.arange(nb_clips), "at random": torch.randperm(nb_clips, generator=generator)}
-    spent: dict[str, list[float]] = {f"{order} from {place}": [] for place in ("memory", "disk") for order in orders}
+    orders = {"in_order": torch.arange(nb_clips), "at_random": torch.randperm(nb_clips, generator=generator)}
+    spent: dict[str, list[float]] = {f"{order}.{place}": [] for place in ("memory", "disk") for order in orders}
     try:
-        read(path, orders["in order"], batch)  # to have all in memory, and to warm up
-        for _ in tqdm(range(turns), desc="reading a shard", unit="turn", mininterval=1.0):
+        read(path, orders["in_order"], batch)  # to have all in memory, and to warm up
+        for _ in range(turns):
             for name, seconds in spent.items():
-                cold = name.endswith("disk")
-                if cold:
+                order, _, place = name.partition(".")
+                if place == "disk":
                     forget(path)
                 before, start = fetched(), time.perf_counter()
-                read(path, orders[name.partition(" from ")[0]], batch)
+                read(path, orders[order], batch)
                 took = time.perf_counter() - start
-                if not cold or fetched() - before > 0.9 * path.stat().st_size:
+                if place == "memory" or fetched() - before > 0.9 * path.stat().st_size:
                     seconds.append(took)
     finally:
         path.unlink()
-    for name, seconds in spent.items():
-        if len(seconds) == turns:
-            yield name, statistics.median(seconds)
+    return {name: statistics.median(seconds) for name, seconds in spent.items() if len(seconds) == turns}
 
 
 def read(path: Path, rows: Tensor, batch: int) -> int:

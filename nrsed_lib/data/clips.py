@@ -163,6 +163,11 @@ class Sources:
         """The source recording (or draw) that each sound comes from."""
         return [name.partition("/")[0] for name in self.names]
 
+    @property
+    def kinds(self) -> list[str]:
+        """Of each sound: its class, or the target that its class is a kind of. Sounds of one kind are never mixed."""
+        return [role.partition("/")[2] or label for label, role in zip(self.labels, self.roles, strict=True)]
+
     @cached_property
     def by_label(self) -> dict[str, Tensor]:
         """Class → int64 row numbers of its sounds."""

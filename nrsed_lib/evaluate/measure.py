@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +17,7 @@ from nrsed_lib.data.prepare import load_split
 from nrsed_lib.evaluate.psds import SCENARIOS, Labels, psds_of_draws
 from nrsed_lib.evaluate.recall import recall_of_draws
 from nrsed_lib.evaluate.resampling import Array, draw_counts
+from nrsed_lib.processes import each
 from nrsed_lib.store import read_tensors, write_tensors
 
 Cell = tuple[str, str]  # (condition, system)
@@ -102,24 +100,12 @@ def _psds_of_seed(
             tensors, _ = left(run, condition, seed)
             scores |= {f"{condition}/{system}": tensors[system].numpy() for system in systems}
         work = partial(_psds_of, labels=Labels.of(clips), counts=counts)
-        with _mapping() as each:
-            done = tqdm(each(work, scores.values()), total=len(scores), desc=f"PSDS, seed {seed}", mininterval=1.0)
-            draws = dict(zip(scores, map(torch.from_numpy, done), strict=True))
+        computed = each(work, list(scores.values()), torch.get_num_threads())
+        found = dict(tqdm(computed, total=len(scores), desc=f"PSDS, seed {seed}", mininterval=1.0))
+        draws = {key: torch.from_numpy(found[number]) for number, key in enumerate(scores)}
         write_tensors(path, draws, scenarios=list(SCENARIOS), nb_clips=len(clips))
     return {key: draws.numpy() for key, draws in read_tensors(path)[0].items()}
 
 
 def _psds_of(frame_scores: NDArray[np.float16], labels: Labels, counts: NDArray[np.int64]) -> Array:
     return psds_of_draws(torch.from_numpy(frame_scores), labels, counts)
-
-
-@contextmanager
-def _mapping() -> Iterator[Callable]:
-    """`map` over as many processes as torch may use threads; over this one if that is all."""
-    nb_processes = torch.get_num_threads()
-    if nb_processes == 1:
-        yield map
-        return
-    # spawn: a fork of a process that has run torch's threads may hang
-    with ProcessPoolExecutor(nb_processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        yield pool.map

@@ -50,9 +50,8 @@ class Mixer:
     def __init__(self, sources: Sources, nb_samples: int) -> None:
         self.sources, self.nb_samples = sources, nb_samples
         self.labels = sorted(sources.by_label)
-        roles = list(zip(sources.labels, sources.roles, strict=True))
-        kind = {label: role.partition("/")[2] or label for label, role in roles}
-        targets = {label for label, role in roles if role == "target"}
+        kind = dict(zip(sources.labels, sources.kinds, strict=True))
+        targets = {label for label, role in zip(sources.labels, sources.roles, strict=True) if role == "target"}
         is_target = torch.tensor([label in targets for label in self.labels])
         alike = torch.tensor([[kind[a] == kind[b] for b in self.labels] for a in self.labels])
         if int((~alike).sum(1).min()) < MAX_INTERFERERS:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import soundfile
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -91,11 +89,3 @@ def plot_tracks(tracks: Mapping[str, Tensor], sample_rate: int) -> Figure:
     axes[-1, 0].set_xlabel("time / s")
     figure.colorbar(image, ax=axes, label="level / dB below the loudest")
     return figure
-
-
-def ogg(track: Tensor, sample_rate: int) -> bytes:
-    """A sound (nb_samples,) as Ogg Vorbis, small enough for a notebook; beyond full scale it is scaled down."""
-    samples = (track / track.abs().max().clamp(min=1)).cpu().numpy()
-    file = io.BytesIO()
-    soundfile.write(file, samples, sample_rate, format="OGG", subtype="VORBIS")
-    return file.getvalue()

@@ -7,17 +7,20 @@ it and not counted.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pandas as pd
 
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_folder
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
+from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
 from nrsed_lib.sed.finetuning import RECIPES
 from nrsed_lib.systems import SYSTEMS
-from tools.full_size import consequences, measured_here
 
 INT16, FLOAT16, FLOAT32 = 2, 2, 4  # bytes
 LEARNED_FROM = ("strong", "weak", "unlabelled")
@@ -101,6 +104,32 @@ class Budget:
         return 5 * self.validation + self.noises
 
 
+def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFrame:
+    """What rates by key (see `measurements`) mean: hours of the profile's schedule, of its tests, of a million clips.
+
+    Index: stage1, stage2, separation, scoring, a_million_embedded, a_million_separated. Columns: hours (NaN where a
+    rate was not measured) and counted, in words.
+    """
+
+    def fastest(name: str) -> float:
+        of = [v for key, v in measured.items() if key.startswith(f"sizes.{name}.") and key.endswith(".time")]
+        return min(of, default=float("nan"))
+
+    data, sed = profile.data, profile.sed
+    batch, nb_tests = sum(sed.batch.model_dump().values()), len(SYSTEMS) * len(data.conditions)
+    nb_queries = len(data.conditions) * data.nb_test * len(data.classes)  # at most, as system #3 asks for every class
+    separated = fastest("resunet30_dprnn")
+    rows = {
+        "stage1": (sed.train.steps * batch * fastest("stage1"), f"{sed.train.steps} steps of {batch} clips"),
+        "stage2": (sed.finetune.steps * batch * fastest("stage2"), f"{sed.finetune.steps} steps of {batch}, one model"),
+        "separation": (nb_queries * separated, f"{nb_queries} queries in all conditions, none twice"),
+        "scoring": (nb_tests * fastest("psds"), f"{nb_tests} systems and conditions, one after another"),
+        "a_million_embedded": (1e6 * fastest("beats"), "clips of 10 s"),
+        "a_million_separated": (2e6 * separated, "clips of 10 s, two queries each"),
+    }
+    return pd.DataFrame([(s / 3600, counted) for s, counted in rows.values()], list(rows), ["hours", "counted"])
+
+
 def hours(profile: Profile) -> dict[str, float]:
     """Stage → hours for one seed, of those that were measured on this kind of machine.
 
@@ -108,30 +137,26 @@ def hours(profile: Profile) -> dict[str, float]:
     measures the paper's own networks. Bootstrap draws of stage 07 and the training of a separator are not in the
     bench.
     """
-    if ran := _ran(profile):
+    if (ran := _ran(profile)) or profile.data.source != "desed":
         return ran
-    table = measured_here() if profile.data.source == "desed" else None
-    if table is None:
-        return {}
-    follows = consequences(table, profile).set_index("what")["hours"]
-    data = profile.data
-    nb_clips = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
-    scored = follows["scoring, 7 systems x 5 conditions"] / 35 * len(SYSTEMS) * len(data.conditions)
-    return {
-        "03": follows["stage 1"] + follows["embeddings of a million clips"] * nb_clips / 1e6,
-        "04": len(RECIPES) * follows["stage 2, one model"],
-        "06": follows["separation, 7 systems x 5 conditions"],
-        "07": scored * len(profile.seeds),
+    of = consequences(values(here()), profile)["hours"]
+    share = sum(getattr(profile.data, f"nb_{split}") for split in LEARNED_FROM) / 1e6
+    found = {
+        "03": of["stage1"] + share * of["a_million_embedded"],
+        "04": len(RECIPES) * of["stage2"],
+        "06": of["separation"],
+        "07": len(profile.seeds) * of["scoring"],
     }
+    return {stage: float(h) for stage, h in found.items() if pd.notna(h)}
 
 
 def _ran(profile: Profile) -> dict[str, float]:
     """Stage → hours of its longest seed in the committed run, if that was on this kind of machine and on this size."""
     file = results_root() / profile.name / "run.json"
     made = json.loads(file.read_text()) if file.exists() else {"stages": {}}
-    here = kind(machine())
+    this = kind(machine())
     found: dict[str, float] = {}
     for name, facts in made["stages"].items():
-        if facts["finished"] and facts["machine"] == here:
+        if facts["finished"] and facts["machine"] == this:
             found[name[:2]] = max(found.get(name[:2], 0.0), facts["seconds"] / 3600)
     return found

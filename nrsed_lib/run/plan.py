@@ -265,7 +265,8 @@ def _machine(profile: Profile, budget: Budget) -> Iterator[Finding]:
         found = f"{torch.cuda.get_device_name()}, {size(total)}; data by stage: {asks}; networks come on top"
         yield Finding("machine", "GPU", found, remedy, least > total)
         return
-    if known := hours(profile):
+    known = hours(profile)
+    if {"03", "04"} <= known.keys():
         remedy = f"without one, stages 03 and 04 take {duration(known['03'] + known['04'])} a seed here"
     else:
         remedy = "how long the run takes without one was not measured here: `make bench` does, and says so"

@@ -13,7 +13,7 @@ from nrsed_lib.artefacts import open_run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.errors import DataError
 from nrsed_lib.evaluate.separation import sdr, si_sdr
-from nrsed_lib.studies.task9.own_list import every_class_in_turn, kinds_of, own_list
+from nrsed_lib.studies.task9.own_list import every_class_in_turn, own_list
 from nrsed_lib.studies.task9.ratios import challenge_sdr, challenge_si_sdr
 from nrsed_lib.studies.task9.validation_list import (
     ABOUT,
@@ -178,4 +178,4 @@ def test_every_class_comes_before_any_comes_again(smoke_data) -> None:
     chosen = every_class_in_turn(sources, nb_classes + 3, np.random.default_rng(0))
     assert len({sources.labels[row] for row in chosen[:nb_classes]}) == nb_classes
     assert len(set(chosen)) == nb_classes + 3
-    assert len(kinds_of(sources)) == len(sources)
+    assert len(sources.kinds) == len(sources)

@@ -7,12 +7,9 @@ Beside `<name>.npy` lies its index, `<name>.csv`: what was found of every clip, 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import soundfile
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -28,6 +24,7 @@ from nrsed_lib.data.clips import FULL_SCALE, to_int16
 from nrsed_lib.data.recordings import resampled
 from nrsed_lib.data.sources import levelled
 from nrsed_lib.errors import DataError
+from nrsed_lib.processes import each
 from nrsed_lib.store import atomic, digest, one_at_a_time, write_table
 
 PIECE = 256  # clips: 82 MB of 10 s
@@ -117,18 +114,18 @@ def _each(items: Sequence[Item], form: Format, pieces: Path | None, title: str) 
         return pd.DataFrame(columns=FOUND)
     jobs = [(k, items[k * PIECE : (k + 1) * PIECE]) for k in range(-(-len(items) // PIECE))]
     found: dict[int, pd.DataFrame] = {}
-    with _pool(len(jobs)) as submit, tqdm(total=len(items), desc=title, unit="clip", mininterval=1.0) as bar:
-        for k, table in submit(partial(_piece, form=form, folder=pieces), jobs):
+    with tqdm(total=len(items), desc=title, unit="clip", mininterval=1.0) as bar:
+        for k, table in each(partial(_piece, form=form, folder=pieces), jobs, nb_cores()):
             found[k] = table
             bar.update(len(table))
     return pd.concat([found[k] for k in sorted(found)], ignore_index=True)
 
 
-def _piece(job: tuple[int, Sequence[Item]], form: Format, folder: Path | None) -> tuple[int, pd.DataFrame]:
+def _piece(job: tuple[int, Sequence[Item]], form: Format, folder: Path | None) -> pd.DataFrame:
     k, items = job
     index = folder / f"{k:05d}.csv" if folder else None
     if index is not None and index.exists():
-        return k, _read(index)
+        return _read(index)
     rows, sounds = [], []
     for item in items:
         sound, row = take(item, form)
@@ -143,7 +140,7 @@ def _piece(job: tuple[int, Sequence[Item]], form: Format, folder: Path | None) -
         with atomic(folder / f"{k:05d}.npy") as temporary:
             np.save(temporary, audio)
         write_table(index, table)
-    return k, table
+    return table
 
 
 def take(item: Item, form: Format) -> tuple[NDArray[np.int16], tuple[str, int, int, int, bool, bool]]:
@@ -197,27 +194,6 @@ def _join(path: Path, pieces: Sequence[Path], form: Format, nb_rows: int) -> Non
 def nb_cores() -> int:
     """Cores this process may use: stage 01 has them to itself."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _pool(nb_jobs: int) -> Iterator[Callable]:
-    """Jobs over as many processes as there are cores, results as they come; in this one if that is all."""
-    nb_processes = min(nb_jobs, nb_cores())
-    if nb_processes <= 1:
-        yield map
-        return
-    # spawn: a fork of a process that has run torch's threads may hang
-    with ProcessPoolExecutor(nb_processes, multiprocessing.get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-
-        def submit(work: Callable, jobs: Sequence) -> Iterator:
-            futures = [pool.submit(work, job) for job in jobs]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-        yield submit
 
 
 def link(path: Path, target: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import ipywidgets as widgets
-import soundfile
 from torch import Tensor
 
+from nrsed_lib.plots.audio import player_widget
 from nrsed_lib.studies.opensep.preference import CHOICES, Pair, Votes, sides_of
 
 LABELS = {"A is better": "A", "B is better": "B", "no difference": "draw"}
@@ -70,6 +69,4 @@ class BlindTest:
         self.box.children = [*head, widgets.HBox(sides), self.choice, self.button]
 
     def _player(self, wave: Tensor) -> widgets.Audio:
-        file = io.BytesIO()
-        soundfile.write(file, wave.clamp(-1, 1).numpy(), self.sample_rate, format="OGG")
-        return widgets.Audio(value=file.getvalue(), format="ogg", autoplay=False, loop=False)
+        return player_widget(wave.clamp(-1, 1), self.sample_rate)

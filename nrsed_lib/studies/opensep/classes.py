@@ -24,7 +24,7 @@ def class_split(train: Sources, test: Sources, scope: str, seed: int) -> ClassSp
     into that half (nobody can learn from them), those without test recordings last. A class and its kinds (role
     "noise/<target>") stay together. Raises ValueError when fewer than two kinds of sound are left to test.
     """
-    kind = kinds(train) | kinds(test)
+    kind = {label: kind for of in (train, test) for label, kind in zip(of.labels, of.kinds, strict=True)}
     here, there = ({kind[label] for label in sources.labels} for sources in (train, test))
     names = sorted(here | there)
     lot = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
@@ -34,8 +34,3 @@ def class_split(train: Sources, test: Sources, scope: str, seed: int) -> ClassSp
     if len(tested) < 2:
         raise ValueError(f"{len(tested)} kinds of sound to test with {scope} classes: a mixture needs two")
     return ClassSplit(*([label for label in sorted(kind) if kind[label] in side] for side in (trained, tested)))
-
-
-def kinds(sources: Sources) -> dict[str, str]:
-    """Label -> the target that it is a kind of, or itself."""
-    return {label: role.partition("/")[2] or label for label, role in zip(sources.labels, sources.roles, strict=True)}

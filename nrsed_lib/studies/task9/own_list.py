@@ -27,11 +27,6 @@ from nrsed_lib.studies.texts.captions import Caption
 LEAST = 8  # clips, so that the shortest list finds its noises
 
 
-def kinds_of(sources: Sources) -> list[str]:
-    """Of each sound: its class, or the target that its class is a kind of. Sounds of one kind are never mixed."""
-    return [role.partition("/")[2] or label for label, role in zip(sources.labels, sources.roles, strict=True)]
-
-
 def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
     """The folder of the list, its JSON and its clips, in the stage's folder; the list is kept in the tables too.
 
@@ -49,7 +44,7 @@ def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
     (folder / AUDIO).mkdir(parents=True, exist_ok=True)
     for row in chosen:
         write_clip(folder / AUDIO / f"{names[row]}.wav", sources, row, run.profile.data.nb_samples, random)
-    kinds = kinds_of(sources)
+    kinds = sources.kinds
     about = [
         {"Index": names[row], "Tags": tags, "Captions": list(captions[sources.labels[row]].held_out)}
         for row in chosen
@@ -78,7 +73,7 @@ def pairs(
     random: np.random.Generator,
 ) -> pd.DataFrame:
     """NB_CAPTIONS rows a chosen sound, with COLUMNS; source and noise are rows of `sources`."""
-    kinds, recordings = kinds_of(sources), sources.recordings
+    kinds, recordings = sources.kinds, sources.recordings
     rows = []
     for row in chosen:
         others = [r for r in chosen if kinds[r] != kinds[row] and recordings[r] != recordings[row]]

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ipywidgets as widgets
+from torch import Tensor
 
+from nrsed_lib.plots.audio import player_widget
 from nrsed_lib.studies.task9.listening import RATINGS, SCALE, rate, read_sheet
 
-Play = Callable[[str, str | None], bytes]  # (mixture's name, system or None for the mixture itself) → a sound file
+# (mixture's name, system or None for the mixture itself) → the sound, (nb_samples,)
+Wave = Callable[[str, str | None], Tensor]
 
 
-def listening_sheet(path: Path, play: Play) -> widgets.VBox:
+def listening_sheet(path: Path, wave_of: Wave, sample_rate: int) -> widgets.VBox:
     """Players and scales for the sheet at `path`, which is written after every rating; begins where it was left.
 
     Sounds are read when their example is shown, so that a saved notebook holds none.
@@ -22,24 +25,28 @@ def listening_sheet(path: Path, play: Play) -> widgets.VBox:
     done = widgets.Label()
     place = widgets.VBox()
 
+    def players(row) -> list[widgets.Audio]:
+        return [player_widget(wave_of(row.file_name, system), sample_rate) for system in (None, row.system)]
+
     def show(_: object = None) -> None:
         sheet = read_sheet(path)
         left = sheet[sheet[RATINGS].isna().any(axis=1)].sort_values("example")
         done.value = f"{len(sheet) - len(left)} of {len(sheet)} rated in {path.name}"
         begin.description = "next example"
-        place.children = _example(path, left.iloc[0], play, done) if len(left) else []
+        place.children = _example(path, left.iloc[0], players, done) if len(left) else []
 
     begin.on_click(show)
     return widgets.VBox([begin, done, place])
 
 
-def _example(path: Path, row, play: Play, done: widgets.Label) -> list[widgets.Widget]:
+def _example(path: Path, row, players: Callable, done: widgets.Label) -> list[widgets.Widget]:
+    mixture, separated = players(row)
     shown: list[widgets.Widget] = [
         widgets.HTML(f"<b>Example {row.example}</b>, asked for: “{html.escape(row['query'])}”"),
         widgets.Label("the mixture"),
-        widgets.Audio(value=play(row.file_name, None), format="ogg", autoplay=False, loop=False),
+        mixture,
         widgets.Label("what was given back"),
-        widgets.Audio(value=play(row.file_name, row.system), format="ogg", autoplay=False, loop=False),
+        separated,
     ]
     for k, name in enumerate(RATINGS):
         options = [(f"{value} {SCALE[value][0]}", value) for value in SCALE]
