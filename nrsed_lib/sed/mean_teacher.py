@@ -22,7 +22,7 @@ from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.training import Loss, Optimiser, Step, descend, keep, warmup
 
-OPTIMISER = Optimiser(torch.optim.Adam, warmup)  # section III-B
+OPTIMISER = Optimiser(torch.optim.Adam, warmup)  # section III-C
 
 Hear = Callable[[Tensor, int], Features]  # clip numbers (B,) and step -> features
 Scores = tuple[Tensor, Tensor]  # strong (B, nb_classes, nb_frames), weak (B, nb_classes)
