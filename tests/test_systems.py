@@ -121,7 +121,7 @@ def test_a_route_is_followed_to_its_end(smoke_data, networks):
 
 def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, networks, monkeypatch):
     """Seconds are of this machine; what is counted by them is not: #1 detects once, #4 on mixture and remix."""
-    run = Run(smoke_data.profile, "06", 0)
+    run = Run(smoke_data.profile, "06", 7)  # a seed that no other test has
     run.folder.mkdir(parents=True, exist_ok=True)
     monkeypatch.setattr(Networks, "of", lambda run, models=MODELS: networks)
     monkeypatch.setattr(testing, "_seconds", lambda networks, mixtures: (1.0, 100.0))
@@ -139,8 +139,6 @@ def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, network
     scores = read_tensors(run.folder / "scores_clean.safetensors")[0]
     for name, frames in (("1", followed.before), ("7", followed.after)):
         torch.testing.assert_close(scores[name][0].float(), frames, atol=1e-3, rtol=0)  # float16 on disk
-    for path in run.folder.glob("*"):
-        path.unlink()
 
 
 def test_what_is_timed_is_detecting_and_separating(smoke_data, networks):
