@@ -6,7 +6,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from nrsed_lib.lass.describe import count_gflop
+from nrsed_lib.lass.sizes import count_gflop
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import measurements
 from nrsed_lib.run.budget import consequences

@@ -18,8 +18,8 @@ from torch import Tensor
 from nrsed_lib.data.clips import FULL_SCALE, Clips
 from nrsed_lib.data.desed.prepare import shard_folder
 from nrsed_lib.evaluate.psds import psds
-from nrsed_lib.lass.describe import count_gflop
 from nrsed_lib.lass.separator import Separator
+from nrsed_lib.lass.sizes import count_gflop
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.measurements import Measurement
 from nrsed_lib.sed.crnn import CRNN

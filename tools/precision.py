@@ -7,6 +7,7 @@ trained and the run is only read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,14 +15,12 @@ from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
-from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.errors import ProfileError, StoreError
 from nrsed_lib.evaluate.psds import SCENARIOS, psds
-from nrsed_lib.lass.separator import load_separator
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.measurements import Measurement
-from nrsed_lib.sed.detector import load_detector
-from nrsed_lib.systems import MODELS, SYSTEMS, score_mixtures
+from nrsed_lib.systems import SYSTEMS, Networks
+from nrsed_lib.testing import score_mixtures
 from nrsed_lib.training import device, has_bfloat16
 
 GOAL = 0.002  # largest difference of a P1 or P2
@@ -38,12 +37,8 @@ def in_precision(profile: Profile, bfloat16: bool) -> Profile:
 def frame_scores(run: Run, condition: str, bfloat16: bool) -> dict[str, Tensor]:
     """(nb_clips, nb_classes, nb_frames) float16 by system, on the CPU: what stage 06 keeps, in either precision."""
     profile, clips = in_precision(run.profile, bfloat16), load_split(run, "test")
-    detectors = {m: load_detector(run.find(m), profile) for m in MODELS}
-    separator = load_separator(run.find("separator"), profile)
-    texts, mixtures = [query_text(name) for name in clips.classes], load_condition(run, condition)
-    scores, _, _ = score_mixtures(
-        mixtures, clips.weak(), detectors, separator, texts, profile.evaluate.batch, profile.sed.median_frames
-    )
+    networks = Networks.of(replace(run, profile=profile))
+    scores, _ = score_mixtures(networks, load_condition(run, condition), clips.weak())
     return {name: s.half().cpu() for name, s in scores.items()}
 
 

@@ -20,7 +20,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.profile import Profile
 from nrsed_lib.sed.detector import Detector
-from nrsed_lib.sed.mean_teacher import learn
+from nrsed_lib.sed.mean_teacher import train_student
 from nrsed_lib.sed.noise import NoiseBank
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.training import device
@@ -84,11 +84,11 @@ def step_seconds(profile: Profile, detector: Detector, hear: Callable, clips: Tr
     """Of each of `steps` steps of the training itself but the last; hear(index, step) gives its features."""
     began: list[float] = []
 
-    def timed(index: Tensor, step: int, *_: Any) -> Any:
+    def timed(index: Tensor, step: int) -> Any:
         began.append(now())
         return hear(index, step)
 
     schedule = profile.sed.train.model_copy(update={"steps": steps, "warmup_steps": 0})
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {"NRSED_RESULTS": folder}):
-        learn(Run(profile, "04", 0), "bench", detector, timed, clips, schedule)
+        train_student(Run(profile, "04", 0), "bench", detector, timed, clips, schedule)
     return np.diff(began).tolist()
