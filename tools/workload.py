@@ -84,7 +84,7 @@ def step_seconds(profile: Profile, detector: Detector, hear: Callable, clips: Tr
     """Of each of `steps` steps of the training itself but the last; hear(index, step) gives its features."""
     began: list[float] = []
 
-    def timed(index: Tensor, step: int, *_: Any) -> Any:
+    def timed(index: Tensor, step: int) -> Any:
         began.append(now())
         return hear(index, step)
 
