@@ -31,8 +31,8 @@ class ResidualBlock(nn.Module):
             self.shortcut = nn.Conv2d(nb_in, nb_out, 1)
 
     def forward(self, x: Tensor, shifts: Mapping[str, Tensor]) -> Tensor:
-        y = self.conv1(leaky_relu(self.bn1(x) + shifts[f"{self.name}->beta1"]))
-        y = self.conv2(leaky_relu(self.bn2(y) + shifts[f"{self.name}->beta2"]))
+        y = self.conv1(leaky_relu(self.bn1(x) + shifts[f"{self.name}->beta1"], inplace=True))
+        y = self.conv2(leaky_relu(self.bn2(y) + shifts[f"{self.name}->beta2"], inplace=True))
         return y + (self.shortcut(x) if hasattr(self, "shortcut") else x)
 
 
@@ -55,7 +55,7 @@ class DecoderBlock(nn.Module):
         self.bn2 = nn.BatchNorm2d(nb_in, momentum=MOMENTUM)
 
     def forward(self, x: Tensor, skip: Tensor, shifts: Mapping[str, Tensor]) -> Tensor:
-        x = self.conv1(leaky_relu(self.bn1(x) + shifts[f"{self.name}->beta1"]))
+        x = self.conv1(leaky_relu(self.bn1(x) + shifts[f"{self.name}->beta1"], inplace=True))
         return self.conv_block2(torch.cat([x, skip], dim=1), shifts)
 
 
