@@ -121,9 +121,12 @@ def test_what_is_current_is_measured_once_and_a_killed_bench_goes_on(file, monke
     assert done[3:] == [("a.b", "smoke", 2)]
     monkeypatch.setattr(measurements, "trees", lambda: {"nrsed_lib": "another"})
     run("--only", "a.c", "--profile", "smoke")
-    assert done[4:] == [("a.c", "smoke", 2)], "measured again as the code changed"
+    assert done[4:] == [("a.c", "smoke", 2)]
+    assert list(*measurements.every().values()) == ["a.b.x", "a.c.x", "a-smoke.c.x"], "another profile, other keys"
+    run("--only", "a.b")
+    assert done[5:] == [("a.b", "smoke", 2)], "measured again as the code changed"
     listed = run("--list").output.split()
-    assert {"a.b", "a.c", "precision.open-seed0"} <= set(listed) and len(done) == 5
+    assert {"a.b", "a.c", "precision.open-seed0"} <= set(listed) and len(done) == 6
     assert "nothing is measured as z" in " ".join(run("--only", "z").output.split())
 
 

@@ -81,12 +81,14 @@ def main(
     missing = []
     with tqdm(chosen.items(), desc="bench", unit="key") as bar:
         for key, (of, bench) in bar:
+            measured = load_profile(profile or of)
+            aside = "." if measured.name == of else f"-{measured.name}."  # `nrsed plan` reads of the paper's sizes only
             bar.set_postfix_str(key)
-            if measurements.is_current(key) and not again:
+            if measurements.is_current(key.replace(".", aside, 1)) and not again:
                 tqdm.write(f"{key}: measured already with this code (--again repeats it)")
                 continue
             try:
-                found = list(bench(load_profile(profile or of), turns))
+                found = [m._replace(key=m.key.replace(".", aside, 1)) for m in bench(measured, turns)]
             except (StoreError, ProfileError, DownloadError, WeightsError) as error:
                 tqdm.write(f"{key}: not measured: {error}")
                 missing.append(key)
