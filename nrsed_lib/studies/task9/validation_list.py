@@ -8,6 +8,7 @@ and captions of every clip, and `lass_validation/<id>.wav` the clips. A profile'
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from nrsed_lib.errors import DataError
+from nrsed_lib.data.download import fetch_published
+from nrsed_lib.errors import DataError, DownloadError
 
 LIST, ABOUT, AUDIO = "lass_synthetic_validation.csv", "lass_validation.json", "lass_validation"
 COLUMNS = ["source", "noise", "snr", "caption"]
@@ -93,6 +95,16 @@ def check_list(table: pd.DataFrame, about: dict[str, Clip]) -> pd.DataFrame:
         ("rows of one clip with one caption twice", 0, int(table.duplicated(["source", "caption"]).sum())),
     ]
     return pd.DataFrame(rows, columns=["what", "expected", "found"]).astype(object)
+
+
+def official_checks() -> pd.Series:
+    """`found` of the official list by `what`, downloaded; where that fails it says why, and nothing is found."""
+    try:
+        official = read_list(fetch_published(LIST)), read_about(fetch_published(ABOUT))
+    except DownloadError as error:
+        print(textwrap.shorten(str(error), 300))
+        return pd.Series(dtype=object)
+    return check_list(*official).set_index("what").found
 
 
 def mix(targets: Tensor, noises: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
