@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import ipywidgets as widgets
+import pandas as pd
+import soundfile
+import torch
 from torch import Tensor
 
+from nrsed_lib.lass.separator import Separator
 from nrsed_lib.plots.audio import player_widget
 from nrsed_lib.studies.task9.listening import RATINGS, SCALE, rate, read_sheet
 
 # (mixture's name, system or None for the mixture itself) → the sound, (nb_samples,)
 Wave = Callable[[str, str | None], Tensor]
+
+
+def waves(folder: Path, queries: pd.DataFrame, separators: Mapping[str, Separator]) -> Wave:
+    """Reads the mixtures in `folder`, and what each of the separators gives for their queries (file_name, query)."""
+    texts = queries.set_index("file_name")["query"]
+
+    @torch.inference_mode()
+    def wave_of(name: str, system: str | None) -> Tensor:
+        wave = torch.from_numpy(soundfile.read(folder / name, dtype="float32")[0])
+        if system is None:
+            return wave
+        conditions = separators[system].embed([texts[name]])
+        return separators[system](wave[None].to(conditions.device), conditions)[0].cpu()
+
+    return wave_of
 
 
 def listening_sheet(path: Path, wave_of: Wave, sample_rate: int) -> widgets.VBox:
