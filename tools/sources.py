@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nrsed_lib.paths import NOTEBOOKS
-from nrsed_lib.plots.cells import Shown
+from nrsed_lib.plots.source import Shown
 from nrsed_lib.store import write_json
 
 SHOWS = "show_source("  # what such a cell begins with; it is one expression
