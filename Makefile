@@ -36,7 +36,7 @@ test: $(READY) ## install and run every test, notebooks included
 	@$(BIN)/ruff check nrsed_lib tests tools
 	@$(BIN)/ruff format --check nrsed_lib tests tools
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --durations 30
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks

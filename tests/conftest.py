@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.prepare import prepare
 from nrsed_lib.paths import ROOT
 
 torch.set_num_threads(1)
+
+# Begun first, the longest first: what is left at the end then runs side by side.
+LONGEST = ("notebooks", "tests/test_pipeline.py", "tests/test_slurm.py", "tests/test_desed_notebooks.py")
+
+
+def together(nodeid: str) -> str:
+    """A file's tests stay in one process, where they share what its fixtures made; the notebooks are one file."""
+    return "notebooks" if nodeid.startswith("notebooks/") else nodeid.partition("::")[0]
+
+
+class FileByFile(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return together(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return FileByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(together(item.nodeid), len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)
