@@ -55,7 +55,7 @@ lint: $(READY) ## format and check
 	@$(BIN)/mypy
 
 clean:       ## remove what runs left (tables stay)
-	rm -rf results/runs
+	rm -rf results/runs/*/work results/runs/*/report
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nrsed needs Python 3.11 or newer, not " + sys.version.split()[0] + "; name one: make PYTHON=python3.11")'
