@@ -5,3 +5,4 @@ import tempfile
 
 os.environ["NRSED_PROFILE"] = "smoke"
 os.environ["NRSED_RESULTS"] = tempfile.mkdtemp(prefix="nrsed-notebooks-")
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside them, on another core

@@ -14,6 +14,7 @@ from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.prepare import prepare
 from nrsed_lib.paths import ROOT
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of what tests start: files run side by side, each on a core of its own
 torch.set_num_threads(1)
 
 # Begun first, the longest first: what is left at the end then runs side by side.
