@@ -18,7 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of what tests start: files run side by si
 torch.set_num_threads(1)
 
 # Begun first, the longest first: what is left at the end then runs side by side.
-LONGEST = ("notebooks", "tests/test_pipeline.py", "tests/test_slurm.py", "tests/test_desed_notebooks.py")
+LONGEST = ("notebooks", "tests/run/test_pipeline.py", "tests/run/test_slurm.py", "tests/test_desed_notebooks.py")
 
 
 def together(nodeid: str) -> str:

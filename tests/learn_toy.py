@@ -1,4 +1,4 @@
-"""Learn small detectors and a separator on made tensors; run by test_processes.py, alone or under torchrun.
+"""Learn small detectors and a separator on made tensors; run by test_sharding.py, alone or under torchrun.
 
     learn_toy.py FOLDER/NAME:STEPS …        e.g. one/float64:10 one/separator:5
 

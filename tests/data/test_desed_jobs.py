@@ -138,7 +138,7 @@ def test_a_shard_that_another_job_makes_is_waited_for(tmp_path):
     form, items = Format(16_000, 16_000), [Item("a.wav", tmp_path / "a.wav")]
     path, _ = convert(items, form, tmp_path / "alone", "part")
     code = (
-        "import sys; from pathlib import Path; from nrsed_lib.data.shards import *\n"
+        "import sys; from pathlib import Path; from nrsed_lib.data.desed.shards import *\n"
         "a = Path(sys.argv[1]); convert([Item('a.wav', a)], Format(16000, 16000), a.parent / 'out', 'part')"
     )
     (tmp_path / "out").mkdir()

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from test_processes import BEFORE_NORM, TORCHRUN
+from test_sharding import BEFORE_NORM, TORCHRUN
 
 from nrsed_lib import sharding
 from nrsed_lib.artefacts import open_run
@@ -45,7 +45,7 @@ def test_a_part_is_left_where_its_notebook_looks(smoke_data):
 
 @pytest.mark.timeout(600)
 def test_two_processes_fine_tune_as_one(smoke_data, tmp_path):
-    """In noise that is drawn for the whole batch and heard by halves; single precision, see test_processes.py."""
+    """In noise that is drawn for the whole batch and heard by halves; single precision, see test_sharding.py."""
     select(open_run("02", SMOKE))
     compute("03", SMOKE, 0)
     compute("04", SMOKE, 0, "full")

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from desed_tree import SMALL, folder_of, make_tree, names_of
 from typer.testing import CliRunner
 
 from nrsed_lib.data.clips import load_audio, save_audio
+from nrsed_lib.paths import ROOT
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import measurements
 from nrsed_lib.run.budget import Budget, hours
@@ -144,7 +144,7 @@ def test_audio_of_several_files_is_indexed_as_one_tensor(tmp_path):
 
 def test_make_paper_looks_before_it_runs():
     lines = subprocess.run(
-        ["make", "-n", "paper", "SET=seed=3", "READY="], capture_output=True, text=True, cwd=Path(__file__).parents[1]
+        ["make", "-n", "paper", "SET=seed=3", "READY="], capture_output=True, text=True, cwd=ROOT
     ).stdout.splitlines()
     commands = [" ".join(line.split()[1:]) for line in lines if "bin/nrsed " in line]
     assert commands == ["plan --profile paper --set seed=3", "run --profile paper --set seed=3"]

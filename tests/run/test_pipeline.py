@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.paths import ROOT
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import pipeline
 from nrsed_lib.run.jobs import executed, jobs, log_of, state, times
@@ -190,7 +192,7 @@ def test_papermill_on_one_notebook_takes_the_same_parameters(here, tmp_path):
     notebooks = ["notebooks/08_recall.ipynb", str(tmp_path / "out.ipynb")]
     done = subprocess.run(
         [sys.executable, "-m", "papermill", *notebooks, "-p", "profile", "smoke"],
-        env=os.environ | {"NRSED_RESULTS": str(here)}, capture_output=True, text=True, cwd=Path(__file__).parents[1],
+        env=os.environ | {"NRSED_RESULTS": str(here)}, capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -216,11 +218,13 @@ def test_every_command_has_help(here):
 
 
 def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, here, monkeypatch):
+    shutil.copytree(here / "smoke", tmp_path / "smoke", ignore=shutil.ignore_patterns("0[2-8]_*", "report"))
+    first = executed_at(tmp_path, "01_data_preparation")
     done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "llm.answers=absent.json", results=tmp_path)
     assert done.returncode == 1
     assert "02_llm_noise_selection stopped" in done.stderr + done.stdout
     assert "absent.json" in done.stderr + done.stdout
-    assert (tmp_path / "smoke" / "work" / "notebooks" / "01_data_preparation.ipynb").exists()
+    assert executed_at(tmp_path, "01_data_preparation") == first
     assert not (tmp_path / "smoke" / "work" / "notebooks" / "02_llm_noise_selection.ipynb").exists()
 
     # after an edit of what the first notebook reads, the same command makes that anew and goes on to what was missing
