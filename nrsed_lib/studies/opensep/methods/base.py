@@ -59,3 +59,8 @@ class Method(nn.Module, ABC):
 def pairs_of(sounds: Tensor) -> Tensor:
     """(B, 4, …) -> (2 B, 2, …): two mixtures of two out of four."""
     return sounds.unflatten(1, (2, 2)).flatten(0, 1)
+
+
+def mixtures_of(sounds: Tensor) -> Tensor:
+    """(B, 4, nb_samples) -> (B, 2, nb_samples): the same two mixtures, for one mixture of both."""
+    return pairs_of(sounds).sum(1).unflatten(0, (-1, 2))

@@ -6,19 +6,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.lass.mixtures import Apart
 from nrsed_lib.lass.text import LearnedText
-from nrsed_lib.studies.opensep.methods.base import Method, Setup
-from nrsed_lib.studies.opensep.methods.conditional import single_level
+from nrsed_lib.studies.opensep.methods.base import Setup
+from nrsed_lib.studies.opensep.methods.conditional import Conditional
 from nrsed_lib.studies.opensep.networks.front_end import features_of
 from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 NB_MAPS = 32  # as in CLIPSep
 
 
-class ClipSep(Method):
-    asked = True
-
+class ClipSep(Conditional):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         size = setup.settings.condition_size
@@ -28,9 +25,6 @@ class ClipSep(Method):
         self.scale = nn.Parameter(torch.ones(NB_MAPS))
         self.bias = nn.Parameter(torch.zeros(()))
         self.net = AttentionUNet(self.front.nb_features, NB_MAPS, setup.settings.nb_channels)
-
-    def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
-        return single_level(self, drawn, texts)
 
     def masks(self, magnitudes: Tensor, classes: Tensor, texts: list[str]) -> Tensor:
         with self.reduced(magnitudes):

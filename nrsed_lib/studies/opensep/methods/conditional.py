@@ -9,9 +9,13 @@ from nrsed_lib.studies.opensep.methods.base import Method, pairs_of
 from nrsed_lib.studies.opensep.networks.front_end import mask_error
 
 
-def single_level(method: Method, drawn: Apart, texts: list[str]) -> Tensor:
-    """The error of each asked mask on mixtures of two: ()."""
-    pairs = pairs_of(drawn.sounds)  # (2 B, 2, nb_samples)
-    mixtures = method.front.magnitudes(pairs.sum(1))
-    masks = method.masks(mixtures, pairs_of(drawn.classes).to(mixtures.device), texts)
-    return mask_error(masks, mixtures[:, None], method.front.magnitudes(pairs)).mean()
+class Conditional(Method):
+    """A method that is asked, and learns from the error of each asked mask on mixtures of two."""
+
+    asked = True
+
+    def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
+        pairs = pairs_of(drawn.sounds)  # (2 B, 2, nb_samples)
+        mixtures = self.front.magnitudes(pairs.sum(1))
+        masks = self.masks(mixtures, pairs_of(drawn.classes).to(mixtures.device), texts)
+        return mask_error(masks, mixtures[:, None], self.front.magnitudes(pairs)).mean()

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nrsed_lib.lass.mixtures import Apart
 from nrsed_lib.lass.text import LearnedText
-from nrsed_lib.studies.opensep.methods.base import Method, Setup
-from nrsed_lib.studies.opensep.methods.conditional import single_level
+from nrsed_lib.studies.opensep.methods.base import Setup
+from nrsed_lib.studies.opensep.methods.conditional import Conditional
 from nrsed_lib.studies.opensep.networks.front_end import features_of
 from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
-class LassNet(Method):
-    asked = True
-
+class LassNet(Conditional):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         size = setup.settings.condition_size
         self.text = LearnedText(size)
         self.net = AttentionUNet(self.front.nb_features, 1, setup.settings.nb_channels, film_size=size)
-
-    def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
-        return single_level(self, drawn, texts)
 
     def masks(self, magnitudes: Tensor, classes: Tensor, texts: list[str]) -> Tensor:
         nb_asked = classes.shape[1]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.methods.base import Setup, pairs_of
+from nrsed_lib.studies.opensep.methods.base import Setup, mixtures_of
 from nrsed_lib.studies.opensep.methods.match import partitions
 from nrsed_lib.studies.opensep.methods.unconditional import Unconditional
 from nrsed_lib.studies.opensep.networks.front_end import mask_error
@@ -18,7 +18,7 @@ class MixIt(Unconditional):
         super().__init__(setup, nb_outputs=4)
 
     def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
-        parts = pairs_of(drawn.sounds).sum(1).unflatten(0, (-1, 2))  # (B, 2, nb_samples): the two mixtures
+        parts = mixtures_of(drawn.sounds)
         mixtures = self.front.magnitudes(parts.sum(1))
         return grouped_error(self.masks(mixtures), mixtures, self.front.magnitudes(parts)).mean()
 

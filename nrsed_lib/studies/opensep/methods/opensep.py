@@ -11,16 +11,14 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.lass.mixtures import Apart
-from nrsed_lib.studies.opensep.methods.base import Method, Setup, pairs_of
-from nrsed_lib.studies.opensep.methods.conditional import single_level
+from nrsed_lib.studies.opensep.methods.base import Setup, mixtures_of
+from nrsed_lib.studies.opensep.methods.conditional import Conditional
 from nrsed_lib.studies.opensep.networks.front_end import features_of, mask_error
 from nrsed_lib.studies.opensep.networks.text import Tokens, reader
 from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
-class OpenSepMethod(Method):
-    asked = True
-
+class OpenSepMethod(Conditional):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         s = setup.settings
@@ -30,8 +28,8 @@ class OpenSepMethod(Method):
 
     def loss(self, drawn: Apart, texts: list[str]) -> Tensor:
         if not self.levels:
-            return single_level(self, drawn, texts)
-        pairs = pairs_of(drawn.sounds).sum(1).unflatten(0, (-1, 2))  # (B, 2, nb_samples)
+            return super().loss(drawn, texts)
+        pairs = mixtures_of(drawn.sounds)  # (B, 2, nb_samples)
         mixtures = self.front.magnitudes(pairs.sum(1))  # of four
         targets = self.front.magnitudes(torch.cat([drawn.sounds, pairs], dim=1))  # (B, 6, nb_frames, nb_features)
         masks = self._asked(mixtures, levels_of(self.text.read(texts), drawn.classes.to(mixtures.device)))

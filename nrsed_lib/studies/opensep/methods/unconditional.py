@@ -11,7 +11,7 @@ from nrsed_lib.studies.opensep.networks.unet import AttentionUNet
 
 
 class Unconditional(Method):
-    def __init__(self, setup: Setup, nb_outputs: int) -> None:
+    def __init__(self, setup: Setup, nb_outputs: int = 2) -> None:
         super().__init__(setup)
         self.net = AttentionUNet(self.front.nb_features, nb_outputs, setup.settings.nb_channels)
 
@@ -19,6 +19,11 @@ class Unconditional(Method):
         with self.reduced(magnitudes):
             logits = self.net.decode(self.net.encode(features_of(magnitudes)))
         return logits.float().sigmoid()[:, :, : magnitudes.shape[1]]
+
+    def matched(self, sounds: Tensor) -> Tensor:
+        """The error on mixtures of `sounds` (B, nb_sounds, nb_samples), outputs in the order that fits best: ()."""
+        mixtures = self.front.magnitudes(sounds.sum(1))
+        return matched_error(self.masks(mixtures), mixtures, self.front.magnitudes(sounds)).mean()
 
 
 def matched_error(masks: Tensor, mixtures: Tensor, targets: Tensor) -> Tensor:
