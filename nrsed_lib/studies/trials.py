@@ -1,6 +1,6 @@
 """The trainings of the separation studies, as tables of data: what is trained, under which name, with which seed.
 
-A trial is one training and what is measured of it. It leaves its files in the stage's folder as soon as it is
+A trial is one training and what is measured of it. It leaves its files in the notebook's folder as soon as it is
 done, so that a study resumes at the trial it was in, and on a cluster each trial is a job of its own.
 """
 
@@ -13,7 +13,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
+from nrsed_lib.evaluate.resampling import Array, Draws
 from nrsed_lib.store import write_table
+from nrsed_lib.studies.settings import studies_of
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ def trials(variants: Sequence[str], seeds: Sequence[int]) -> list[Trial]:
 
 
 def measure_trials(
-    run: Run, wanted: Sequence[Trial], measure: Callable[[Run, Trial], pd.DataFrame], only: str | None = None
+    run: Run, variants: Sequence[str], measure: Callable[[Run, Trial], pd.DataFrame], only: str | None = None
 ) -> pd.DataFrame:
-    """One row a measured mixture of every trial (or of the one named `only`), kept as `<name>.csv`.
+    """One row a measured mixture of every variant and seed (or of the trial named `only`), kept as `<trial>.csv`.
 
     measure: trains what is not trained yet, and measures it. Columns `variant` and `seed` are put before its own.
     """
     tables = []
-    for trial in tqdm(wanted, desc="trainings", unit="training", mininterval=1.0):
+    planned = trials(variants, studies_of(run.profile).seeds)
+    for trial in tqdm(planned, desc="trainings", unit="training", mininterval=1.0):
         if only not in (None, trial.name):
             continue
         path = run.folder / f"{trial.name}.csv"
@@ -53,3 +56,8 @@ def measure_trials(
             write_table(path, table)
         tables.append(pd.read_csv(path, dtype={"variant": str}))
     return pd.concat(tables, ignore_index=True)
+
+
+def estimate(values: Array) -> tuple[float, float, float]:
+    """(nb_seeds, nb_mixtures) -> their mean, and the ends of its 95 % interval (see `evaluate.resampling`)."""
+    return Draws.of(values.shape[1], len(values)).estimate(values)

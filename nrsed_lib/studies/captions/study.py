@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.evaluate.resampling import NB_DRAWS, Draws, by_seed, verdict
+from nrsed_lib.evaluate.resampling import NB_DRAWS, by_seed, verdict
 from nrsed_lib.evaluate.separation import sdr_gained
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator
@@ -24,9 +24,9 @@ from nrsed_lib.lass.training import mix_and_separate
 from nrsed_lib.studies.captions.variants import MIXED, PLAIN, variants
 from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
 from nrsed_lib.studies.pairs import held_out_pairs, pairs
-from nrsed_lib.studies.settings import Captions, Studies, studies_of
+from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.texts.captions import captions_of
-from nrsed_lib.studies.trials import Trial, measure_trials, trials
+from nrsed_lib.studies.trials import Trial, estimate, measure_trials
 from nrsed_lib.training import device, keep
 
 PUBLISHED_SDR = (5.70, 8.61)  # dB, without and with added captions (the abstract), on task 9's validation set
@@ -40,7 +40,7 @@ def study(run: Run, only: str | None = None) -> pd.DataFrame:
     phrasing, text, snr (drawn, of active samples); sdr_in of the mixture itself, sdr_out of the estimate,
     improvement = sdr_out - sdr_in, and silence, the improvement that an all-zero estimate would get; all in dB.
     """
-    return measure_trials(run, trials(variants(run.profile), _studies(run).seeds), _measure, only)
+    return measure_trials(run, variants(run.profile), _measure, only)
 
 
 def new_separator(run: Run, trial: Trial) -> Separator:
@@ -53,15 +53,14 @@ def trained(run: Run, trial: Trial) -> Separator:
     """The separator of a trial in eval mode; trained when there is none, resumed when there is a part of it."""
     path = run.folder / trial.name / "separator.safetensors"
     if not path.exists():
-        settings = _settings(run)
+        settings = studies_of(run.profile).captions
         schedule = settings.model_copy(update={"seed": trial.seed})
         sources = load_sources(run, "train").to(device())
         texts = training_texts(captions_of(sources.by_label), trial.variant, settings.prompts)
         separator = new_separator(run, trial)
         history = mix_and_separate(separator, sources, schedule, path.parent, texts, pairs)
-        keep(
-            path, path.with_name("history.csv"), separator.state_dict(), history, variant=trial.variant, seed=trial.seed
-        )
+        about = {"variant": trial.variant, "seed": trial.seed}
+        keep(path, path.with_name("history.csv"), separator.state_dict(), history, **about)
     return load_separator(path, run.profile)
 
 
@@ -94,17 +93,16 @@ def gain_table(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     cells = dict(iter(table.groupby(["variant", "phrasing"])))
     improvement = {cell: by_seed(rows, "improvement") for cell, rows in cells.items()}
     nb_seeds, nb_mixtures = improvement[PLAIN, PHRASINGS[0]].shape
-    draws = Draws.of(nb_mixtures, nb_seeds)
     compared = []
     for variant, phrasing in itertools.product(variants(run.profile), PHRASINGS):
         here = improvement[variant, phrasing]
         prompt, _, number = variant.rpartition("-")
         row = {"variant": variant, "prompt": prompt, "added": int(number) if prompt else 0, "phrasing": phrasing}
-        row |= {"sdr": cells[variant, phrasing].sdr_out.mean()} | named("improvement", *draws.estimate(here))
+        row |= {"sdr": cells[variant, phrasing].sdr_out.mean()} | named("improvement", estimate(here))
         if variant != PLAIN:
             more = here - improvement[PLAIN, phrasing]
-            gain, low, high = draws.estimate(more)
-            row |= named("gain", gain, low, high) | {"verdict": verdict(low, high)}
+            gain = estimate(more)
+            row |= named("gain", gain) | {"verdict": verdict(*gain[1:])}
             row |= {"seeds_for": f"{int((more.mean(1) > 0).sum())}/{nb_seeds}"}
         compared.append(row | {"nb_mixtures": nb_mixtures, "seeds": nb_seeds, "draws": NB_DRAWS})
     return pd.DataFrame(compared)
@@ -120,7 +118,7 @@ def text_distances(run: Run) -> pd.DataFrame:
     labels = sorted(load_sources(run, "train").by_label)
     captions = captions_of(labels)
     rows = []
-    for seed in _studies(run).seeds:
+    for seed in studies_of(run.profile).seeds:
         encoders = {"untrained": new_separator(run, Trial(PLAIN, seed)).eval()}
         encoders |= {v: trained(run, Trial(v, seed)) for v in variants(run.profile)}
         for variant, separator in encoders.items():
@@ -153,14 +151,6 @@ def by_prompt(comparison: pd.DataFrame) -> pd.DataFrame:
     return comparison[(comparison.added == others.added.iloc[0]) & (comparison.prompt != "")]
 
 
-def named(name: str, value: float, low: float, high: float) -> dict[str, float]:
+def named(name: str, interval: tuple[float, float, float]) -> dict[str, float]:
     """Columns of a value and its 95 % interval."""
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def _studies(run: Run) -> Studies:
-    return studies_of(run.profile)
-
-
-def _settings(run: Run) -> Captions:
-    return _studies(run).captions
+    return dict(zip((name, f"{name}_low", f"{name}_high"), interval, strict=True))

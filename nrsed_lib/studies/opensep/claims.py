@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pandas as pd
 
 from nrsed_lib.artefacts import Run
-from nrsed_lib.evaluate.resampling import Draws, by_seed, verdict
+from nrsed_lib.evaluate.resampling import by_seed, verdict
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.tables import CLASSES, METRICS
+from nrsed_lib.studies.trials import estimate
 
 CLAIMS = {  # claim -> the variant that should be better, and the one it is compared with
     "conditions help: AudioSep over PIT": ("audiosep", "pit"),
@@ -25,14 +28,10 @@ def claims(rows: pd.DataFrame, run: Run | None = None) -> pd.DataFrame:
     The interval is that of other mixtures and, with several seeds, other trainings; the mixtures are the same for both.
     """
     found = []
-    for claim, (better, other) in CLAIMS.items():
-        for scope, classes in CLASSES.items():
-            for metric in METRICS:
-                first, second = (
-                    by_seed(rows[rows.variant == f"{row}-{scope}"], metric.lower()) for row in (better, other)
-                )
-                value, low, high = Draws.of(first.shape[1], len(first)).estimate(first - second)
-                found.append((claim, classes, metric, value, low, high, verdict(low, high)))
+    for (claim, sides), (scope, classes), metric in product(CLAIMS.items(), CLASSES.items(), METRICS):
+        better, other = (by_seed(rows[rows.variant == f"{side}-{scope}"], metric.lower()) for side in sides)
+        value, low, high = estimate(better - other)
+        found.append((claim, classes, metric, value, low, high, verdict(low, high)))
     table = pd.DataFrame(found, columns=["claim", "classes", "metric", "difference", "low", "high", "verdict"])
     if run is not None:
         write_table(run.tables / "opensep_claims.csv", table)

@@ -21,7 +21,7 @@ from nrsed_lib.studies.opensep.methods.match import best_match
 from nrsed_lib.studies.opensep.prompts import prompts
 from nrsed_lib.studies.opensep.variants import SCOPES, recipe_of, variants
 from nrsed_lib.studies.settings import studies_of
-from nrsed_lib.studies.trials import Trial, measure_trials, trials
+from nrsed_lib.studies.trials import Trial, measure_trials
 from nrsed_lib.training import Loss, Step, descend, device, keep
 
 BATCH = 10  # mixtures separated and measured at once
@@ -36,11 +36,11 @@ def study(run: Run, only: str | None = None) -> pd.DataFrame:
     One row a mixture: variant, seed, mixture (its number), first, second (its classes), and means over its two
     sounds, in dB: sdr, sir (BSS-eval, 512 taps).
     """
-    return measure_trials(run, trials(variants(run.profile), studies_of(run.profile).seeds), train_and_measure, only)
+    return measure_trials(run, variants(run.profile), train_and_measure, only)
 
 
 def train_and_measure(run: Run, trial: Trial) -> pd.DataFrame:
-    """Its rows; leaves `<trial>/separator.safetensors` and `history.csv` in the stage's folder."""
+    """Its rows; leaves `<trial>/separator.safetensors` and `history.csv` in the notebook's folder."""
     _, recipe, scope = recipe_of(trial.variant, run.profile)
     test = held_out_mixer(run)
     return measure(load_method(run, trial), held_out_pairs(run, scope, test), prompts(recipe, test.labels), test.labels)

@@ -7,6 +7,7 @@ import pandas as pd
 from nrsed_lib.evaluate import resampling
 from nrsed_lib.evaluate.resampling import Array
 from nrsed_lib.studies.task9.study import PUBLISHED
+from nrsed_lib.studies.trials import estimate
 
 RATIOS = ["sdr", "sdri", "si_sdr", "sdr_trained"]
 EDGES = (-15, -9, -3, 3, 9, 15)  # dB, of the ranges of SNR in the figure
@@ -17,12 +18,6 @@ def by_seed(table: pd.DataFrame, variant: str, ratio: str = "sdr") -> Array:
     """(nb_seeds, nb_mixtures) of one variant, mixtures in the order of the list."""
     rows = table[table.variant == variant]
     return resampling.by_seed(rows.assign(mixture=rows.groupby("seed").cumcount()), ratio)
-
-
-def estimate(values: Array) -> tuple[float, float, float]:
-    """(nb_seeds, nb_mixtures) -> mean and the ends of its 95 % interval (`evaluate.resampling`)."""
-    nb_seeds, nb_mixtures = values.shape
-    return resampling.Draws.of(nb_mixtures, nb_seeds).estimate(values)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from nrsed_lib.studies.task9.sounds import Unmixed, training_sounds
 from nrsed_lib.studies.task9.validation_list import AUDIO, LIST, mix, mixed, read_list
 from nrsed_lib.studies.task9.variants import NETWORKS, OTHER_LOSS, variants
 from nrsed_lib.studies.texts.captions import captions_of
-from nrsed_lib.studies.trials import Trial, measure_trials, trials
+from nrsed_lib.studies.trials import Trial, measure_trials
 from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, warmup_and_cosine
 
 PUBLISHED = {"AudioSep": 5.708, "AudioSep-DP": 8.10}  # dB SDR on the official list; AudioSep's SDRi there is 5.673
@@ -143,4 +143,4 @@ def measure(run: Run, trial: Trial) -> pd.DataFrame:
 
 def study(run: Run, only: str | None = None) -> pd.DataFrame:
     """Train and measure every trial of notebook 09 (or the one named `only`): a row a mixture, variant and seed."""
-    return measure_trials(run, trials(variants(run.profile), studies_of(run.profile).seeds), measure, only)
+    return measure_trials(run, variants(run.profile), measure, only)
