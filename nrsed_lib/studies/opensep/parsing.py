@@ -18,11 +18,11 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.separation import held_out_mixer
 from nrsed_lib.lass.mixtures import Mixer
-from nrsed_lib.paths import DATA
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.captioner import Captioner
 from nrsed_lib.studies.opensep.captioner_training import LEVEL_DB
 from nrsed_lib.studies.opensep.chain import Reading, reader_of
+from nrsed_lib.studies.opensep.tables import published
 from nrsed_lib.studies.settings import studies_of
 
 NB_SOURCES = (2, 3, 4)
@@ -123,22 +123,11 @@ def parsing_table(run: Run, summary: pd.DataFrame, captioner: str) -> pd.DataFra
     Written to `opensep_parsing.csv` among the tables, where ours have the columns of `parsing_summary` too.
     """
     ours = summary.assign(captioner=captioner, where=run.profile.name)
-    printed = pd.read_csv(DATA / "paper" / "opensep.csv", dtype={"row": str})
-    printed = printed[printed.table == 7]
-    theirs = pd.DataFrame(
-        {
-            "captioner": printed.row,
-            "where": "VGGSound",
-            "nb_sources": printed.column.str.split().str[0].astype(int),
-            "accuracy": printed.value,
-        }
-    )
-    long = pd.concat([ours, theirs], ignore_index=True)
+    theirs = published(7).rename(columns={"row": "captioner", "value": "accuracy"}).assign(where="VGGSound")
+    theirs["nb_sources"] = theirs.column.str.split().str[0].astype(int)
+    long = pd.concat([ours, theirs[["captioner", "where", "nb_sources", "accuracy"]]], ignore_index=True)
     first = ["captioner", "where", "classes", "nb_sources"]
     write_table(run.tables / "opensep_parsing.csv", long[[*first, *(c for c in long.columns if c not in first)]])
-    long["captioner"] = [
-        row.captioner if row.where == "VGGSound" else f"{row.captioner}, {row.classes} classes"
-        for row in long.itertuples()
-    ]
+    long["captioner"] += (", " + long.classes + " classes").fillna("")  # the published ones have none
     wide = long.pivot_table(index=["where", "captioner"], columns="nb_sources", values="accuracy", sort=False)
     return wide.rename(columns=lambda n: f"{n} sources")

@@ -19,10 +19,10 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Clips
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.data.vocabulary import query_text
-from nrsed_lib.paths import DATA
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.chain import Reader, separate_sources
 from nrsed_lib.studies.opensep.methods import Method
+from nrsed_lib.studies.opensep.tables import published, shown
 from nrsed_lib.training import device, step_generator
 
 NB_PAIRS = 20  # a rater is given so many mixtures
@@ -139,9 +139,8 @@ def votes_of(run: Run) -> Votes:
 
 def outcomes(votes: pd.DataFrame) -> pd.Series:
     """Of each vote: whether OpenSep "wins", "draws" or "loses"."""
-    named = {"A": "wins", "B": "loses"}
-    swapped = votes.choice.where(votes.opensep_was == "A", votes.choice.map({"A": "B", "B": "A", "draw": "draw"}))
-    return swapped.map(named | {"draw": "draws"}).rename("outcome")
+    won = (votes.choice == votes.opensep_was).map({True: "wins", False: "loses"})
+    return won.where(votes.choice != "draw", "draws").rename("outcome")
 
 
 def preferences(votes: pd.DataFrame) -> pd.DataFrame:
@@ -151,19 +150,10 @@ def preferences(votes: pd.DataFrame) -> pd.DataFrame:
     """
     counts = pd.crosstab([votes.baseline, votes.rater], outcomes(votes)).reindex(columns=list(OUTCOMES), fill_value=0)
     shares = 100 * counts.div(counts.sum(1), axis=0)
-    rows = [
-        {
-            "baseline": baseline,
-            "outcome": outcome,
-            "mean": group[outcome].mean(),
-            "spread": group[outcome].std(),
-            "nb_raters": len(group),
-            "nb_votes": int((votes.baseline == baseline).sum()),
-        }
-        for baseline, group in shares.groupby(level="baseline", sort=False)
-        for outcome in OUTCOMES
-    ]
-    return pd.DataFrame(rows, columns=["baseline", "outcome", "mean", "spread", "nb_raters", "nb_votes"])
+    by_rater = shares.stack(future_stack=True)  # noqa: PD013 (baseline after baseline)
+    groups = by_rater.groupby(level=["baseline", "outcome"], sort=False)
+    table = groups.agg(mean="mean", spread="std", nb_raters="size").reset_index()
+    return table.assign(nb_votes=table.baseline.map(votes.baseline.value_counts()))
 
 
 def preference_table(run: Run) -> pd.DataFrame:
@@ -171,17 +161,14 @@ def preference_table(run: Run) -> pd.DataFrame:
 
     With votes, ours are also written to `opensep_preference.csv` among the tables.
     """
-    printed = pd.read_csv(DATA / "paper" / "opensep.csv", dtype={"row": str})
-    printed = printed[printed.table == 3]
-    published = pd.DataFrame({"baseline": printed.row, "mean": printed.value, "spread": printed.spread})
-    published["outcome"] = printed.column.str.extract(f"({'|'.join(OUTCOMES)})", expand=False)
-    tables = {"AudioCaps, published": published}
+    theirs = published(3).rename(columns={"row": "baseline", "value": "mean"})
+    theirs["outcome"] = theirs.column.str.extract(f"({'|'.join(OUTCOMES)})", expand=False)
+    tables = {"AudioCaps, published": theirs}
     votes = votes_of(run).read()
     if len(votes):
         tables = {run.profile.name: preferences(votes)} | tables
         write_table(run.tables / "opensep_preference.csv", tables[run.profile.name])
     long = pd.concat([table.assign(where=where) for where, table in tables.items()], ignore_index=True)
-    spread = long.spread.map(lambda s: "" if pd.isna(s) else f" ± {s:.1f}")
-    long["text"] = long["mean"].map("{:.1f}".format) + spread
+    long["text"] = [shown(mean, spread, 1) for mean, spread in zip(long["mean"], long.spread, strict=True)]
     wide = long.pivot_table(index="baseline", columns=["where", "outcome"], values="text", aggfunc="first", sort=False)
     return wide.fillna("")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pandas as pd
 
 from nrsed_lib.artefacts import Run
@@ -23,9 +25,10 @@ LEVELS = {  # Table 4: row -> variant
 OURS = "this project"
 
 
-def published() -> pd.DataFrame:
-    """table, row, column, value, spread: Tables 1 to 7 of the source, as printed."""
-    return pd.read_csv(DATA / "paper" / "opensep.csv", dtype={"row": str})
+def published(number: int | None = None) -> pd.DataFrame:
+    """table, row, column, value, spread: Tables 1 to 7 of the source, as printed; or one of them."""
+    every = pd.read_csv(DATA / "paper" / "opensep.csv", dtype={"row": str})
+    return every if number is None else every[every.table == number]
 
 
 def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -34,10 +37,9 @@ def over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
     long = rows.rename(columns={metric.lower(): metric for metric in METRICS})
     long = long.melt(["variant", "seed"], list(METRICS), var_name="metric")
     seeds = long.groupby(["variant", "metric", "seed"]).value.agg(["mean", "size"]).reset_index()
-    table = seeds.groupby(["variant", "metric"]).agg(
+    return seeds.groupby(["variant", "metric"]).agg(
         mean=("mean", "mean"), spread=("mean", "std"), nb_seeds=("seed", "size"), nb_mixtures=("size", "first")
     )
-    return table
 
 
 def table(number: int, rows: pd.DataFrame, profile: Profile, run: Run | None = None) -> pd.DataFrame:
@@ -49,15 +51,12 @@ def table(number: int, rows: pd.DataFrame, profile: Profile, run: Run | None = N
     """
     ours = over_seeds(rows)
     found: list[tuple] = []
-    for row, variant in variants_of(number).items():
-        for scope, classes in CLASSES.items():
-            for metric in METRICS:
-                key = (f"{variant}-{scope}", metric)
-                if key in ours.index and (number > 2 or number == list(CLASSES).index(scope) + 1):
-                    mean, spread = ours.loc[key, "mean"], ours.loc[key, "spread"]
-                    found.append((row, profile.name, f"{classes} {metric}", mean, spread))
-    theirs = published()
-    for entry in theirs[theirs.table == number].itertuples():
+    for (row, variant), (scope, classes), metric in product(variants_of(number).items(), CLASSES.items(), METRICS):
+        key = (f"{variant}-{scope}", metric)
+        if key in ours.index and (number > 2 or number == list(CLASSES).index(scope) + 1):
+            found.append((row, profile.name, f"{classes} {metric}", *ours.loc[key, ["mean", "spread"]]))
+    theirs = published(number)
+    for entry in theirs.itertuples():
         dataset, _, column = str(entry.column).partition(" ")
         found.append((entry.row, dataset, column, entry.value, entry.spread))
     long = pd.DataFrame(found, columns=["row", "where", "column", "mean", "spread"])
@@ -65,11 +64,10 @@ def table(number: int, rows: pd.DataFrame, profile: Profile, run: Run | None = N
         write_table(run.tables / f"opensep_table{number}.csv", long)
     long["text"] = [shown(mean, spread) for mean, spread in zip(long["mean"], long["spread"], strict=True)]
     wide = long.set_index(["row", "where", "column"]).text.unstack(["where", "column"])  # noqa: PD010 (no means)
-    order = [*variants_of(number), *theirs[theirs.table == number].row]
-    columns = [c for where in (profile.name, *DATASETS) for c in _columns() if (where, c) in wide.columns]
-    places = [where for where in (profile.name, *DATASETS) for c in _columns() if (where, c) in wide.columns]
-    wide = wide.reindex(index=list(dict.fromkeys(order)), columns=list(zip(places, columns, strict=True)))
-    wide.columns = pd.MultiIndex.from_tuples([tuple(column) for column in wide.columns])
+    order = [*variants_of(number), *theirs.row]
+    names = [f"{classes} {metric}" for classes in CLASSES.values() for metric in METRICS]
+    columns = [c for c in product((profile.name, *DATASETS), names) if c in wide.columns]
+    wide = wide.reindex(index=list(dict.fromkeys(order)), columns=pd.MultiIndex.from_tuples(columns))
     return wide.dropna(how="all").fillna("")
 
 
@@ -87,10 +85,6 @@ def variants_of(number: int) -> dict[str, str]:
     return {OURS: "opensep"} | {model: f"opensep_{slug(model)}_{max(shots)}" for model, shots in models.items()}
 
 
-def shown(mean: float, spread: float) -> str:
+def shown(mean: float, spread: float, digits: int = 2) -> str:
     """ "2.31 ± 0.12"; a single seed has no spread."""
-    return f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
-
-
-def _columns() -> list[str]:
-    return [f"{classes} {metric}" for classes in CLASSES.values() for metric in METRICS]
+    return f"{mean:.{digits}f}" + ("" if pd.isna(spread) else f" ± {spread:.{digits}f}")
