@@ -19,31 +19,22 @@ def signals(seed: int = 0, nb_mixtures: int = 2, nb_sources: int = 2) -> tuple[t
     return sources, sources.roll(3, -1) + 0.3 * sources.roll(1, -2) + 0.2 * noise[1]
 
 
-def reference(sources: torch.Tensor, estimates: torch.Tensor, any_order: bool) -> list[np.ndarray]:
+def reference(sources: torch.Tensor, estimates: torch.Tensor) -> list[np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # mir_eval 0.8 announces the end of this function in 0.9
         each = [
-            mir_eval.separation.bss_eval_sources(s.numpy(), e.numpy(), compute_permutation=any_order)
+            mir_eval.separation.bss_eval_sources(s.numpy(), e.numpy(), compute_permutation=False)
             for s, e in zip(sources, estimates, strict=True)
         ]
     return [np.stack(column) for column in zip(*each, strict=True)]
 
 
-@pytest.mark.parametrize(("nb_sources", "any_order"), [(2, False), (2, True), (3, False)])
-def test_ratios_are_those_of_mir_eval(nb_sources: int, any_order: bool) -> None:
+@pytest.mark.parametrize("nb_sources", [2, 3])
+def test_ratios_are_those_of_mir_eval(nb_sources: int) -> None:
     sources, estimates = signals(nb_sources=nb_sources)
-    if any_order:
-        estimates = estimates.flip(1)
-    ours = bss_eval(sources, estimates, any_order)
-    for mine, theirs in zip(ours, reference(sources, estimates, any_order), strict=True):
+    ours = bss_eval(sources, estimates)
+    for mine, theirs in zip(ours, reference(sources, estimates), strict=True):
         np.testing.assert_allclose(mine.numpy(), theirs, atol=1e-6)
-
-
-def test_order_of_the_estimates_is_found() -> None:
-    sources, estimates = signals(nb_sources=3)
-    moved = bss_eval(sources, estimates[:, [2, 0, 1]], any_order=True)
-    assert moved.order.tolist() == [[1, 2, 0]] * 2
-    torch.testing.assert_close(moved.sdr, bss_eval(sources, estimates).sdr)
 
 
 def test_float32_is_close_enough() -> None:

@@ -17,20 +17,18 @@ FILTER_LENGTH = 512  # taps, as in every published BSS-eval
 
 
 class BssEval(NamedTuple):
-    """(…, nb_sources) each: the ratios in dB of the estimate paired with each reference, and which estimate it is."""
+    """(…, nb_sources) each, in dB: of the n-th estimate against the n-th reference."""
 
     sdr: Tensor
     sir: Tensor
     sar: Tensor
-    order: Tensor
 
 
-def bss_eval(references: Tensor, estimates: Tensor, any_order: bool = False) -> BssEval:
+def bss_eval(references: Tensor, estimates: Tensor) -> BssEval:
     """SDR, SIR and SAR of (…, nb_sources, nb_samples) against references of the same shape, on their device.
 
-    any_order: pair references and estimates as the mean SIR is highest (for separators without a query); else the
-    n-th with the n-th. The signals' own precision is kept: float64 is that of mir_eval to 1e-6 dB; float32 is
-    several times as fast, and good to 0.01 dB for ratios below 30 dB.
+    The signals' own precision is kept: float64 is that of mir_eval to 1e-6 dB; float32 is several times as fast, and
+    good to 0.01 dB for ratios below 30 dB.
 
     A silent estimate has an SDR of -inf and no SIR (NaN). Raises ValueError for a silent reference, from which
     nothing can be told apart, and for shapes that differ.
@@ -46,9 +44,4 @@ def bss_eval(references: Tensor, estimates: Tensor, any_order: bool = False) -> 
             f"{int(silent.sum())} of {silent.numel()} references are silent, the first at "
             f"{silent.nonzero()[0].tolist()}: leave those mixtures out, or use evaluate.separation"
         )
-    sdr, sir, sar, *order = fast_bss_eval.bss_eval_sources(
-        references, estimates, filter_length=FILTER_LENGTH, compute_permutation=any_order
-    )
-    if not any_order:
-        order = [sdr.new_ones(sdr.shape).long().cumsum(-1) - 1]
-    return BssEval(sdr, sir, sar, order[0])
+    return BssEval(*fast_bss_eval.bss_eval_sources(references, estimates, FILTER_LENGTH, compute_permutation=False))

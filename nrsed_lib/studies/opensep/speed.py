@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -34,14 +33,12 @@ SECONDS = 1.0  # of the mixture that is timed
 SENTENCE = " ".join(f"word{i}" for i in range(50))  # as long as a sentence of acoustic knowledge
 
 
-@dataclass(frozen=True)
-class Separation:
-    """network: of which the parameters count; sounds: that a pass gives; separate: (1, nb_samples) -> sounds."""
+class Separation(NamedTuple):
+    """network: of which the parameters count; separate: mixtures (1, nb_samples) -> sounds."""
 
     name: str
     size: str
     network: nn.Module
-    sounds: int
     separate: Callable[[Tensor], Tensor]
 
 
@@ -54,62 +51,59 @@ def speeds(run: Run, turns: int = 2) -> pd.DataFrame:
     """
     nb_samples = round(SECONDS * run.profile.data.sample_rate)
     audio = 0.1 * torch.randn(1, nb_samples, generator=torch.Generator().manual_seed(0)).to(device())
-    entries = [*_of_profile(run.profile), *_published()]
-    seconds: dict[str, list[float]] = {entry.name + entry.size: [] for entry in entries}
+    entries = list(separations(run.profile))
     with torch.inference_mode():
-        for turn in tqdm(range(turns + 1), desc="speed of separators", mininterval=1.0):
-            for entry in entries:
-                start = time.perf_counter()
-                entry.separate(audio)
-                if audio.is_cuda:
-                    torch.cuda.synchronize()
-                if turn:  # the first one warms up
-                    seconds[entry.name + entry.size].append(time.perf_counter() - start)
+        nb_sounds = [entry.separate(audio).numel() // nb_samples for entry in entries]  # this pass warms up
+        seconds = [
+            [_seconds(entry, audio) for entry in entries] for _ in tqdm(range(turns), desc="speed of separators")
+        ]
     rows = [
         {
             "separator": entry.name,
             "size": entry.size,
             "parameters / M": sum(p.numel() for name, p in entry.network.named_parameters() if "text." not in name)
             / 1e6,
-            "sounds a pass": entry.sounds,
+            "sounds a pass": nb,
             # with gradients on, because attention without them is not counted
             "GFLOP / s of audio": count_gflop(entry.network, partial(entry.separate, audio)) / SECONDS,
-            "real-time factor": statistics.median(seconds[entry.name + entry.size]) / SECONDS,
+            "real-time factor": statistics.median(taken) / SECONDS,
         }
-        for entry in entries
+        for entry, nb, taken in zip(entries, nb_sounds, zip(*seconds, strict=True), strict=True)
     ]
     table = pd.DataFrame(rows)
     write_table(run.tables / "separator_speed.csv", table)
     return table
 
 
-def _of_profile(profile: Profile) -> list[Separation]:
+def _seconds(entry: Separation, audio: Tensor) -> float:
+    start = time.perf_counter()
+    entry.separate(audio)
+    if audio.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def separations(profile: Profile) -> Iterator[Separation]:
+    """Every method at the profile's size, then what is published."""
     setup = Setup(studies_of(profile).opensep, profile.lass, [*profile.data.classes, *profile.data.noise_classes])
-    return [_method(key, BUILD[key](setup), profile.name) for key in METHODS]
+    for key in METHODS:
+        yield _method(key, BUILD[key](setup), profile.name)
+    for name, (layers, hidden) in PUBLISHED.items():
+        lass = Lass(dprnn_layers=layers, dprnn_hidden=hidden or 128, train=LassTrain(**SCHEDULE))
+        separator = Separator(lass, text=nn.Identity()).to(device()).eval()
+        condition = torch.zeros(1, separator.net.film.condition_size, device=device())
+        yield Separation(name, "published", separator, partial(separator, conditions=condition))
+    yield _method("opensep", published_opensep(), "published")
 
 
 def _method(key: str, method: Method, size: str) -> Separation:
     method = method.to(device()).eval()
     asked = torch.zeros(1, 1, dtype=torch.long, device=device())
     text = [SENTENCE if key == "opensep" else "a sound"]
-    sounds = method.separate(torch.zeros(1, 16_000, device=device()), asked, text).shape[1]
-    return Separation(METHODS[key], size, method, sounds, lambda x: method.separate(x, asked, text))
-
-
-def _published() -> list[Separation]:
-    found = []
-    for name, (layers, hidden) in PUBLISHED.items():
-        lass = Lass(dprnn_layers=layers, dprnn_hidden=hidden or 128, train=LassTrain(**SCHEDULE))
-        found.append(_asked_by_vector(name, Separator(lass, text=nn.Identity()).to(device()).eval()))
-    return [*found, _method("opensep", published_opensep(), "published")]
+    return Separation(METHODS[key], size, method, partial(method.separate, classes=asked, texts=text))
 
 
 def published_opensep() -> Method:
     """OpenSep at the sizes of its paper, with random weights, and a reader of words in place of RoBERTa."""
     settings = OpenSep(**SCHEDULE, captioner=CaptionerTrain(steps=1, warmup_steps=0))
     return BUILD["opensep"](Setup(settings, Lass(train=LassTrain(**SCHEDULE)), []))
-
-
-def _asked_by_vector(name: str, separator: Separator) -> Separation:
-    condition = torch.zeros(1, separator.net.film.condition_size, device=device())
-    return Separation(name, "published", separator, 1, lambda x: separator(x, condition))
