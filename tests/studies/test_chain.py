@@ -16,7 +16,7 @@ from nrsed_lib.studies.opensep import chain as opensep_chain
 from nrsed_lib.studies.opensep import parsing
 from nrsed_lib.studies.opensep.caption_words import Words
 from nrsed_lib.studies.opensep.captioner import SmallCaptioner
-from nrsed_lib.studies.opensep.chain import Reader, named_classes, queries_of, separate_sources
+from nrsed_lib.studies.opensep.chain import Reader, named_classes, reader_of, separate_sources
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.studies.texts.parsing import RuleParser
 
@@ -114,24 +114,21 @@ def smoke_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Run:
 
 def test_queries_need_a_captioner(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"captioner\.safetensors is missing: it is made by 11_opensep"):
-        queries_of(smoke_run(monkeypatch, tmp_path), torch.zeros(1, 16000))
+        reader_of(smoke_run(monkeypatch, tmp_path))
 
 
-def test_the_captioner_of_stage_11_is_loaded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_captioner_of_notebook_11_writes_queries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run = smoke_run(monkeypatch, tmp_path)
     words = Words.of(captions_of(run.profile.data.classes + run.profile.data.noise_classes))
     captioner = SmallCaptioner(run.profile, words)
     path = run_folder(run.profile, "11", 0) / "captioner.safetensors"
     write_tensors(path, captioner.learned(), phrases=words.phrases)
-    loaded = []
-    load = opensep_chain.load_captioner
-    monkeypatch.setattr(opensep_chain, "load_captioner", lambda *args: loaded.append(1) or load(*args))
     sounds = torch.randn(3, 16000) / 10
-    queries = queries_of(run, sounds)
+    reader = reader_of(run)
+    queries = reader.queries(sounds, run.profile.data.classes)
     assert queries.shape == (3, len(run.profile.data.classes))
     assert queries.dtype == torch.bool
-    assert torch.equal(queries_of(run, sounds), queries)
-    assert len(loaded) == 1
+    assert torch.equal(reader.queries(sounds, run.profile.data.classes), queries)
 
 
 def test_parsing_is_counted_by_hand() -> None:

@@ -18,7 +18,7 @@ from nrsed_lib.evaluate.measure import Tensors, tested
 from nrsed_lib.lass.separator import load_separator
 from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import read_tensors, write_tensors
-from nrsed_lib.studies.opensep.chain import queries_of
+from nrsed_lib.studies.opensep.chain import reader_of
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.systems import Networks, System
 from nrsed_lib.testing import score_mixtures
@@ -60,7 +60,7 @@ def test_languages(run: Run) -> None:
     Leaves `scores_<condition>-seed<seed>.safetensors` (float16 frame scores by system) and `queries_…` in
     the notebook's folder.
     """
-    clips, captions = load_split(run, "test"), captions_of(run.profile.data.classes)
+    clips, reader, captions = load_split(run, "test"), reader_of(run), captions_of(run.profile.data.classes)
     names = [query_text(label) for label in clips.classes]
     texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
     asked = {language.separator for language in MORE.values()}
@@ -81,7 +81,7 @@ def test_languages(run: Run) -> None:
                     texts[language.wording],
                     run.profile.evaluate.batch,
                     run.profile.sed.median_frames,
-                    {PARSED: lambda waveforms: queries_of(run, waveforms).float()},
+                    {PARSED: lambda waveforms: reader.queries(waveforms, clips.classes).float()},
                 )
                 found, by = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
                 scores |= found

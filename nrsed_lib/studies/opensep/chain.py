@@ -69,6 +69,13 @@ class Reader:
         """(nb_clips, nb_samples) -> nb_clips readings. Raises LlmError when a live model cannot be asked."""
         return [self.parsed(caption) for caption in self.captioner.caption(waveforms)]
 
+    def queries(self, waveforms: Tensor, classes: Sequence[str]) -> Tensor:
+        """Which of the classes the sources parsed from each mixture's caption name.
+
+        waveforms: (nb_clips, nb_samples) float32 in [-1, 1), on any device -> (nb_clips, nb_classes) bool, there.
+        """
+        return named_classes(self.read(waveforms), classes).to(waveforms.device)
+
     def parsed(self, caption: str) -> Reading:
         return Reading(caption, [self.source(text) for text in self.parser(caption)])
 
@@ -100,29 +107,6 @@ def reader_of(run: Run, captioner: Captioner | None = None) -> Reader:
     # One that speaks of the profile's classes alone is parsed by rules that know them.
     parser = parser_of(run, captions if isinstance(captioner, SmallCaptioner) else None)
     return Reader(captioner, parser, captions, live)
-
-
-def _reader_of_process(run: Run) -> Reader:
-    """`reader_of` once a process, as long as captioner and settings stay the same."""
-    path = run.find("captioner")
-    key = (str(path), path.stat().st_mtime_ns, run.notebook, run.profile.llm.model_dump_json())
-    if key not in _loaded:
-        _loaded.clear()
-        _loaded[key] = reader_of(run)
-    return _loaded[key]
-
-
-_loaded: dict[tuple, Reader] = {}
-
-
-def queries_of(run: Run, waveforms: Tensor) -> Tensor:
-    """The target classes that the sources parsed from each mixture's caption name.
-
-    waveforms: (nb_clips, nb_samples) float32 in [-1, 1), on any device -> (nb_clips, nb_classes) bool on the same
-    device, classes in the order of `run.profile.data.classes`. run: of notebook 11, or of one that reads it; the
-    captioner is loaded once a process. Raises StoreError when notebook 11 has not left its captioner.
-    """
-    return named_classes(_reader_of_process(run).read(waveforms), run.profile.data.classes).to(waveforms.device)
 
 
 def named_classes(readings: Sequence[Reading], classes: Sequence[str]) -> Tensor:
