@@ -151,7 +151,7 @@ def test_damaged_label_files_are_refused(root: Path) -> None:
             read_captions(path, root)
     clotho = root / "clotho" / "clotho_captions_development.csv"
     pd.DataFrame([["a.wav", "x", "", "x", "x", "x"]], columns=CLOTHO_COLUMNS).to_csv(clotho, index=False)
-    with pytest.raises(DataError, match=r"line 2: a.wav has an empty caption"):
+    with pytest.raises(DataError, match=r"line 2: a caption is empty: .*'file_name': 'a.wav'"):
         read_clotho(root / "clotho", "development")
     clotho.write_text("file_name,caption_1\n")
     with pytest.raises(DataError, match=r"has no column \['caption_2'"):

@@ -55,7 +55,7 @@ def test_the_official_header_is_read_with_its_spaces(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("source,noise,snr\na,b,1\n", r"has the columns \['source', 'noise', 'snr'\]"),
+        ("source,noise,snr\na,b,1\n", r"has no column \['caption'\], but \['source', 'noise', 'snr'\]"),
         (HEADER + "a,b,1,dog\na,b,1.5,dog\n", "line 3: snr is not a whole number"),
         (HEADER + "a,,1,dog\n", "line 2: a field is empty"),
     ],

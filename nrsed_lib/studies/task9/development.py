@@ -24,6 +24,7 @@ from nrsed_lib.errors import DataError
 from nrsed_lib.paths import cache_root, data_root
 from nrsed_lib.store import atomic, write_table
 from nrsed_lib.studies.settings import studies_of
+from nrsed_lib.studies.task9.published import read_table, refuse
 
 SHORTEST = 0.5  # s: the baseline leaves out what is shorter
 FSD50K = "Zenodo record 4060432: `nrsed data fetch fsd50k`"
@@ -54,16 +55,14 @@ def read_captions(path: Path, folder: Path) -> list[Listed]:
     if not path.is_file():
         raise DataError(f"{path} is missing: {CAPTIONS}")
     try:
-        entries = json.loads(path.read_text())["data"]
-        texts: dict[str, list[str]] = {}
-        for entry in entries:
-            if not (isinstance(entry["caption"], str) and entry["caption"].strip()):
-                raise DataError(f"{path}: {entry['wav']} has the caption {entry['caption']!r}; give it a text")
-            texts.setdefault(entry["wav"], []).append(entry["caption"].strip())
+        entries = [(entry["wav"], entry["caption"]) for entry in json.loads(path.read_text())["data"]]
     except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f'{path} is not {{"data": [{{"wav": …, "caption": …}}, …]}}: {error!r}') from error
+    texts: dict[str, list[str]] = {}
+    for wav, caption in entries:
+        if not (isinstance(caption, str) and caption.strip()):
+            raise DataError(f"{path}: {wav} has the caption {caption!r}; give it a text")
+        texts.setdefault(wav, []).append(caption.strip())
     return [Listed(Path(wav).name, folder / wav, tuple(captions)) for wav, captions in texts.items()]
 
 
@@ -74,7 +73,7 @@ def read_fsd50k(root: Path, split: str) -> list[Listed]:
     Raises DataError for a file that is missing, and for clips without a caption.
     """
     path = root / "FSD50K.ground_truth" / f"{split}.csv"
-    labels = _table(path, ["fname", "labels"], FSD50K)
+    labels = read_table(path, ["fname", "labels"], FSD50K)
     captions = f"fsd50k_{split}_auto_caption.json"
     beside = next((p for p in (root / captions, root.parent / captions) if p.is_file()), root.parent / captions)
     texts = {clip.name: clip.captions for clip in read_captions(beside, root)}
@@ -96,22 +95,11 @@ def read_clotho(root: Path, split: str) -> list[Listed]:
     """
     columns = [f"caption_{i}" for i in range(1, 6)]
     path = root / f"clotho_captions_{split}.csv"
-    table = _table(path, ["file_name", *columns], CLOTHO)
-    if (table[columns] == "").any(axis=None):
-        row = int((table[columns] == "").any(axis=1).idxmax())
-        raise DataError(f"{path}, line {row + 2}: {table.file_name[row]} has an empty caption; get it anew: {CLOTHO}")
+    table = read_table(path, ["file_name", *columns], CLOTHO)
+    refuse(path, table, {"a caption is empty": (table[columns] == "").any(axis=1)}, CLOTHO)
     folder = next((f for f in (root / split, root / f"clotho_audio_{split}") if f.is_dir()), root / split)
     texts = table[columns].itertuples(index=False)
     return [Listed(name, folder / name, tuple(t)) for name, t in zip(table.file_name, texts, strict=True)]
-
-
-def _table(path: Path, columns: list[str], where: str) -> pd.DataFrame:
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {where}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if absent := [c for c in columns if c not in table]:
-        raise DataError(f"{path} has no column {absent}, but {list(table.columns)}; get it anew: {where}")
-    return table
 
 
 def development_set(root: Path) -> dict[str, list[Listed]]:

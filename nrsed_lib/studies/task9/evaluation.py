@@ -17,14 +17,15 @@ import pandas as pd
 import soundfile
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.data.prepare import load_sources, load_split
-from nrsed_lib.errors import DataError
 from nrsed_lib.store import atomic, write_table
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.task9.own_list import every_class_in_turn, pairs
+from nrsed_lib.studies.task9.published import check_there, read_table, read_waves, refuse
 from nrsed_lib.studies.task9.validation_list import mix
 from nrsed_lib.studies.texts.captions import captions_of
 
@@ -53,21 +54,14 @@ def read_queries(folder: Path, part: str) -> pd.DataFrame:
     Raises DataError naming the file and what is wrong: a missing column, an empty field, a name twice, no WAV name.
     """
     path = folder / SETS[part].list
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {RECORD}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    table.columns = [{"wav": "file_name", "caption": "query"}.get(name.strip(), name.strip()) for name in table.columns]
-    if absent := [name for name in COLUMNS if name not in table]:
-        raise DataError(f"{path} has no column {absent}, but {list(table.columns)}; get it anew: {RECORD}")
-    for bad, what in (
-        ((table[COLUMNS] == "").any(axis=1), "a field is empty"),
-        (table.file_name.duplicated(), "the name was there before"),
-        (~table.file_name.str.fullmatch(r"[^/\\]+\.wav"), "no name of a WAV file"),
-    ):
-        if bad.any():
-            row = int(bad.idxmax())
-            raise DataError(f"{path}, line {row + 2}: {what}: {table.loc[row].to_dict()}; get it anew: {RECORD}")
-    return table[COLUMNS]
+    table = read_table(path, COLUMNS, RECORD, {"wav": "file_name", "caption": "query"})
+    faults = {
+        "a field is empty": (table == "").any(axis=1),
+        "the name was there before": table.file_name.duplicated(),
+        "no name of a WAV file": ~table.file_name.str.fullmatch(r"[^/\\]+\.wav"),
+    }
+    refuse(path, table, faults, RECORD)
+    return table
 
 
 def mixtures(folder: Path, part: str, sample_rate: int, batch: int) -> Iterator[tuple[pd.DataFrame, Tensor]]:
@@ -76,24 +70,14 @@ def mixtures(folder: Path, part: str, sample_rate: int, batch: int) -> Iterator[
     Raises DataError naming what is missing, at another rate, of several channels, or of another length.
     """
     table, audio = read_queries(folder, part), folder / SETS[part].audio
-    if missing := [name for name in table.file_name if not (audio / name).is_file()]:
-        raise DataError(f"{len(missing)} of {len(table)} mixtures are not in {audio}, e.g. {missing[0]}: {RECORD}")
+    check_there(audio, table.file_name.tolist(), RECORD)
     for start in range(0, len(table), batch):
         rows = table.iloc[start : start + batch]
-        waves: list[np.ndarray] = []
-        for name in rows.file_name:
-            wave, rate = soundfile.read(audio / name, dtype="float32", always_2d=True)
-            if rate != sample_rate or wave.shape[1] != 1 or (waves and len(wave) != len(waves[0])):
-                raise DataError(
-                    f"{audio / name} is at {rate} Hz, has {wave.shape[1]} channels and {len(wave)} samples; the others "
-                    f"are at {sample_rate} Hz, mono and of one length; get it anew: {RECORD}"
-                )
-            waves.append(wave[:, 0])
-        yield rows, torch.from_numpy(np.stack(waves))
+        yield rows, read_waves(audio, rows.file_name.tolist(), sample_rate, RECORD)
 
 
 def own_evaluation(run: Run) -> Path:
-    """The folder with the profile's own two sets, `evaluation/` in the stage's folder; made once."""
+    """The folder with the profile's own two sets, `evaluation/` in the notebook's folder; made once."""
     folder = run.folder / "evaluation"
     if (folder / SETS["real"].list).exists():
         return folder
@@ -103,11 +87,9 @@ def own_evaluation(run: Run) -> Path:
     chosen = every_class_in_turn(sources, NB_OWN["synth"], random)
     table = pairs(sources, chosen, studies_of(run.profile).task9.validation_snr_db, captions, random)
     table = table.iloc[:: len(table) // NB_OWN["synth"]].iloc[: NB_OWN["synth"]]
-    sounds = torch.zeros(2, len(table), nb_samples)
-    for k, role in enumerate(("source", "noise")):
-        waves = sources.waveforms(table[role].tolist())[:, :nb_samples]
-        sounds[k, :, : waves.shape[1]] = waves
-    mixed, _ = mix(sounds[0], sounds[1], torch.tensor(table.snr.to_numpy()))
+    waves = [sources.waveforms(table[role].tolist()) for role in ("source", "noise")]
+    targets, noises = (pad(wave, (0, nb_samples - wave.shape[1])) for wave in waves)  # or cut
+    mixed, _ = mix(targets, noises, torch.tensor(table.snr.to_numpy()))
     _write(folder, "synth", list(table.caption), mixed, run.profile.data.sample_rate)
 
     clips = load_split(run, "test")

@@ -2,7 +2,7 @@
 
 `lass_synthetic_validation.csv` has a row a mixture (source, noise, snr, caption), `lass_validation.json` the tags
 and captions of every clip, and `lass_validation/<id>.wav` the clips. A profile's own list has the same three
-(`task9_own.py`), so that one reader, one check and one way of mixing serve both.
+(`own_list.py`), so that one reader, one check and one way of mixing serve both.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import soundfile
 import torch
 from torch import Tensor
 
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.errors import DataError, DownloadError
+from nrsed_lib.studies.task9.published import check_there, read_table, read_waves, refuse
 
 LIST, ABOUT, AUDIO = "lass_synthetic_validation.csv", "lass_validation.json", "lass_validation"
 COLUMNS = ["source", "noise", "snr", "caption"]
@@ -39,21 +38,10 @@ class Clip:
 
 
 def read_list(path: Path) -> pd.DataFrame:
-    """The rows of a list, with COLUMNS; the official header has a space before every name but the first.
-
-    Raises DataError naming the file, the line and what is wrong with it.
-    """
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {RECORD}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    table.columns = [str(name).strip() for name in table.columns]
-    if list(table.columns) != COLUMNS:
-        raise DataError(f"{path} has the columns {list(table.columns)}, not {COLUMNS}; get it anew: {RECORD}")
+    """The rows of a list, with COLUMNS. Raises DataError naming the file, the line and what is wrong with it."""
+    table = read_table(path, COLUMNS, RECORD)
     whole = table.snr.str.fullmatch(r"[+-]?\d+")
-    for bad, what in ((~whole, "snr is not a whole number"), ((table == "").any(axis=1), "a field is empty")):
-        if bad.any():
-            row = int(bad.idxmax())
-            raise DataError(f"{path}, line {row + 2}: {what}: {table.loc[row].to_dict()}; get it anew: {RECORD}")
+    refuse(path, table, {"snr is not a whole number": ~whole, "a field is empty": (table == "").any(axis=1)}, RECORD)
     return table.assign(snr=table.snr.astype(int))
 
 
@@ -131,12 +119,7 @@ def mixed(
     folder: of the clips. Raises DataError naming clips that are missing, silent, not at `sample_rate`, not mono,
     or not as long as the others: a score over the rest would be of another list.
     """
-    names = [*table.source, *table.noise]
-    if missing := sorted({name for name in names if not (folder / f"{name}.wav").is_file()}):
-        raise DataError(
-            f"{len(missing)} of {len(set(names))} clips of the list are not in {folder}, e.g. {missing[0]}.wav: "
-            f"{RECORD}"
-        )
+    check_there(folder, [f"{name}.wav" for name in (*table.source, *table.noise)], RECORD)
     for start in range(0, len(table), batch):
         rows = table.iloc[start : start + batch]
         targets, noises = (read_clips(folder, list(rows[role]), sample_rate) for role in ("source", "noise"))
@@ -144,23 +127,9 @@ def mixed(
 
 
 def read_clips(folder: Path, names: list[str], sample_rate: int) -> Tensor:
-    """(len(names), nb_samples) float32. Raises DataError naming the first clip that is not like the others."""
-    clips: list[np.ndarray] = []
-    for name in names:
-        path = folder / f"{name}.wav"
-        try:
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"{path} cannot be read ({error}); get it anew: {RECORD}") from error
-        problem = {
-            f"is at {rate} Hz, not {sample_rate}": rate != sample_rate,
-            f"has {audio.shape[1]} channels, not one": audio.shape[1] != 1,
-            "is silent": not np.any(audio),
-            f"has {len(audio)} samples where others have {len(clips[0]) if clips else 0}": bool(clips)
-            and len(audio) != len(clips[0]),
-        }
-        for what, so in problem.items():
-            if so:
-                raise DataError(f"{path} {what}; get it anew: {RECORD}")
-        clips.append(audio[:, 0])
-    return torch.from_numpy(np.stack(clips))
+    """(len(names), nb_samples) float32. Raises DataError naming the first that is silent or not like the others."""
+    waves = read_waves(folder, [f"{name}.wav" for name in names], sample_rate, RECORD)
+    for name, wave in zip(names, waves, strict=True):
+        if not wave.any():
+            raise DataError(f"{folder / name}.wav is silent; get it anew: {RECORD}")
+    return waves
