@@ -196,14 +196,6 @@ def test_a_fifth_system_and_a_wrong_name(parts) -> None:
     assert "no such folder" in validate(folder / "nowhere", evaluation).breach[0]
 
 
-def test_labels() -> None:
-    assert make.label("Ray", "INST-2", 4) == "Ray_INST-2_task9_4"
-    with pytest.raises(DataError, match="at most 4 systems"):
-        make.label("Ray", "INST", 5)
-    with pytest.raises(DataError, match="use letters, digits and -"):
-        make.label("Ray_Li", "INST", 1)
-
-
 def test_an_evaluation_set_that_is_not_whole_is_refused(made, tmp_path: Path) -> None:
     evaluation = tmp_path / "evaluation"
     shutil.copytree(made[0], evaluation)

@@ -15,10 +15,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
-from nrsed_lib.lass.separator import Separator
+from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.lass.training import energy_and_mask
 from nrsed_lib.profile import Lass, Profile
-from nrsed_lib.store import read_tensors
 from nrsed_lib.studies.settings import Task9, studies_of
 from nrsed_lib.studies.task9.development import task9_root
 from nrsed_lib.studies.task9.own_list import own_list
@@ -99,9 +98,8 @@ def train_trial(run: Run, trial: Trial) -> Separator:
 
 def load_trial(run: Run, trial: Trial) -> Separator:
     """The separator that `train_trial` left, in eval mode on the device. Raises StoreError saying how to make it."""
-    separator = Separator(network(run.profile, trial.variant))
-    separator.load_state_dict(read_tensors(run.find(trial.name))[0])
-    return separator.to(device()).eval()
+    profile = run.profile.model_copy(update={"lass": network(run.profile, trial.variant)})
+    return load_separator(run.find(trial.name), profile)
 
 
 def training_mixtures(drawn: Unmixed, snr_db: tuple[float, float], generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -33,9 +33,9 @@ from nrsed_lib.studies.task9.evaluation import mixtures, read_queries
 
 NB_SYSTEMS = 4  # a team may submit
 REPORT, META, LINK = "technical_report.pdf", "meta.yaml", "audio_url.txt"
+LABEL = rf"(?P<team>(?P<who>[A-Za-z0-9-]+_[A-Za-z0-9-]+)_task9)_[1-{NB_SYSTEMS}]"  # of a system
 LINK_PATTERN = r"Google Drive: https?://\S+\s*"
 Text = Annotated[str, Field(min_length=1)]
-Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]  # names files, and "_" is what parts are told by
 
 
 # What `nrsed task9 template` writes; a submission of the notebook is filled in from it too.
@@ -84,7 +84,7 @@ class Author(Section):
 
 
 class About(Section):
-    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+_[A-Za-z0-9-]+_task9_[1-4]$")]
+    label: Annotated[str, Field(pattern=f"^{LABEL}$")]
     name: Text
     abbreviation: Annotated[str, Field(min_length=1, max_length=10)]
     authors: list[Author] = Field(min_length=1)
@@ -135,16 +135,6 @@ def read_meta(text: str, where: str) -> Meta:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
         raise DataError(f"{where}: {faults}") from None
-
-
-def label(author: str, institute: str, index: int) -> str:
-    """Of a system. Raises DataError for parts that cannot be told from a file's name, and for a fifth system."""
-    for word in (author, institute):
-        if not word or not word.replace("-", "").isalnum() or not word.isascii():
-            raise DataError(f"{word!r} becomes part of file names: use letters, digits and -")
-    if not 1 <= index <= NB_SYSTEMS:
-        raise DataError(f"index {index}: a team submits at most {NB_SYSTEMS} systems, 1 to {NB_SYSTEMS}")
-    return f"{author}_{institute}_task9_{index}"
 
 
 @torch.inference_mode()
