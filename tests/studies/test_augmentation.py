@@ -207,7 +207,7 @@ def test_what_models_answered_is_counted(monkeypatch):
 
 
 def test_the_pipelines_separator_with_every_wording(smoke_data, monkeypatch):
-    """As stage 05 trains it, to the drawn mixture."""
+    """As notebook 05 trains it, to the drawn mixture."""
     captions = captions_of(["Dog", "Speech"])
     texts = every_wording(captions)["Dog"]
     count = {text: texts.count(text) for text in texts}
@@ -215,13 +215,13 @@ def test_the_pipelines_separator_with_every_wording(smoke_data, monkeypatch):
     assert len(texts) == 100 and all(count[t] == 1 for of in captions["Dog"].augmented.values() for t in of)
 
     heard = {}
-    for stage, name, learns in (("05", "separator", train.train_separator), ("10", "augmented", train_augmented)):
-        stage_run, draw = open_run(stage, SMOKE), train.Mixer.draw
-        kept = heard.setdefault(stage, [])
+    for notebook, name, learns in (("05", "separator", train.train_separator), ("10", "augmented", train_augmented)):
+        notebook_run, draw = open_run(notebook, SMOKE), train.Mixer.draw
+        kept = heard.setdefault(notebook, [])
         monkeypatch.setattr(train.Mixer, "draw", lambda *a, d=draw, k=kept: k.append(d(*a)) or k[-1])
-        learns(stage_run)
+        learns(notebook_run)
         monkeypatch.undo()
-        load_separator(stage_run.find(name), SMOKE)
+        load_separator(notebook_run.find(name), SMOKE)
     assert len(heard["05"]) == SMOKE.lass.train.steps == len(heard["10"])
     assert all(torch.equal(a.mixtures, b.mixtures) for a, b in zip(heard["05"], heard["10"], strict=True))
     again = train_augmented(open_run("10", SMOKE))  # done: draws nothing

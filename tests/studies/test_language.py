@@ -77,7 +77,7 @@ def test_claims_are_about_systems_that_are_there():
     assert all(set(claim.better) | set(claim.worse) <= known for claim in CLAIMS)
 
 
-def test_stage_12_reads_what_stages_06_and_11_left():
+def test_notebook_12_reads_what_06_and_11_left():
     run = open_run("12", "smoke")
     with pytest.raises(StoreError, match="06_lass_testing"):
         run.find("scores_clean")

@@ -1,7 +1,7 @@
 """The separator of the pipeline, trained once more with everything there is to say of a class (notebook 10),
 for the systems that notebook 12 adds.
 
-Network, loss, mixtures and budget are those of stage 05, to the drawn sample; only the texts differ.
+Network, loss, mixtures and budget are those of notebook 05, to the drawn sample; only the texts differ.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def every_wording(captions: Mapping[str, Caption]) -> dict[str, list[str]]:
 
 
 def train_augmented(run: Run) -> pd.DataFrame:
-    """Leave `augmented.safetensors` (for `separator.load_separator`) and its history in the stage's folder.
+    """Leave `augmented.safetensors` (for `separator.load_separator`) and its history in the notebook's folder.
 
     Returns the history: one row a step, as `lass.training.train_separator`. The schedule is `lass.train`, as in
-    stage 05. Killed, it resumes; done, it only reads.
+    notebook 05. Killed, it resumes; done, it only reads.
     """
     files = run.folder / "augmented.safetensors", run.folder / "augmented-history.csv"
     if (history := kept(*files)) is not None:

@@ -150,7 +150,7 @@ class Mouth(nn.Module):
 
 
 class SmallCaptioner(nn.Module):
-    """Trained by `captioner_train`; ears and mouth are what it learns and all that is saved of it."""
+    """Trained by `captioner_training`; ears and mouth are what it learns and all that is saved of it."""
 
     name = "trained here"
 
@@ -192,7 +192,7 @@ class SmallCaptioner(nn.Module):
 
 
 def load_captioner(path: Path, profile: Profile) -> SmallCaptioner:
-    """The captioner that stage 11 left at `path`, in eval mode on the device.
+    """The captioner that notebook 11 left at `path`, in eval mode on the device.
 
     Raises ValueError naming the file when its weights do not fit the profile's features.
     """

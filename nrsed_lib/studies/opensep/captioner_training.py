@@ -1,4 +1,4 @@
-"""Stage 11: the captioner learns from mixtures of one to four training sounds, and from what is said of them.
+"""The captioner of notebook 11 learns from mixtures of one to four training sounds, and from what is said of them.
 
 Ears and mouth learn apart: the ears from mixtures whose classes are known, the mouth from made-up hearings of any
 classes, which cost nothing.
@@ -35,7 +35,7 @@ PREPARE = 16  # mixtures prepared at once
 
 
 def train_captioner(run: Run) -> pd.DataFrame:
-    """Leave `captioner.safetensors` and `captioner.csv` in the stage's folder; return the history.
+    """Leave `captioner.safetensors` and `captioner.csv` in the notebook's folder; return the history.
 
     One row a step: hear (cross entropy of a clip's classes, nat), say (of a word). One captioner serves all seeds.
     Killed, it resumes from its last checkpoint to the same weights; done, it only reads.

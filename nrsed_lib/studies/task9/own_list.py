@@ -28,7 +28,7 @@ LEAST = 8  # clips, so that the shortest list finds its noises
 
 
 def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
-    """The folder of the list, its JSON and its clips, in the stage's folder; the list is kept in the tables too.
+    """The folder of the list, its JSON and its clips, in the notebook's folder; the list is kept in the tables too.
 
     Made once. Raises ValueError when there are too few classes for a clip and three noises.
     """

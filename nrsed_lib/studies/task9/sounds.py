@@ -1,7 +1,7 @@
 """What the training of task 9 is drawn from: pairs of sounds of different kinds, and a caption of the first.
 
 The profile's own sounds carry the captions of their class and are drawn by the one mixer, every class as often.
-FSD50K and Clotho carry captions of their own, clip by clip, and are drawn clip by clip (`task9_data.py`).
+FSD50K and Clotho carry captions of their own, clip by clip, and are drawn clip by clip (`development.py`).
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def training_mixtures(drawn: Unmixed, snr_db: tuple[float, float], generator: to
 def measure(run: Run, trial: Trial) -> pd.DataFrame:
     """One row a mixture of the validation list, ratios in dB.
 
-    Columns: those of the list; sdr_in, of the mixture itself; sdr, sdri, si_sdr (`evaluate.challenge`) of what is
+    Columns: those of the list; sdr_in, of the mixture itself; sdr, sdri, si_sdr (`task9.ratios`) of what is
     given back for the list's caption; sdr_trained, for a caption of the class that training had instead (on the
     challenge's list, where there is none, the same as sdr).
     """

@@ -24,7 +24,7 @@ Breach = tuple[str, str]  # where, what and remedy
 def validate(folder: Path, evaluation: Path) -> pd.DataFrame:
     """Every breach of the rules in the submission in `folder`: columns `where` and `breach`, no row if there is none.
 
-    evaluation: the folder with both evaluation sets (`task9_evaluation`), which say what must be there. Raises
+    evaluation: the folder with both evaluation sets (`evaluation`), which say what must be there. Raises
     DataError when that folder is not whole.
     """
     wanted = {part: lengths(evaluation, part) for part in SETS}
