@@ -16,8 +16,7 @@ from nrsed_lib.profile import load_profile
 from nrsed_lib.run.parts import compute
 from nrsed_lib.studies.captions import study as augmentation
 from nrsed_lib.studies.captions.separator import every_wording, train_augmented
-from nrsed_lib.studies.captions.variants import variants
-from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
+from nrsed_lib.studies.captions.variants import PHRASINGS, asked, training_texts, variants
 from nrsed_lib.studies.pairs import draw_pairs, held_out_pairs
 from nrsed_lib.studies.texts import review as caption_review
 from nrsed_lib.studies.texts import rules

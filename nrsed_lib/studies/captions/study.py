@@ -21,8 +21,7 @@ from nrsed_lib.evaluate.separation import sdr_gained
 from nrsed_lib.lass.remix import separate
 from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.lass.training import mix_and_separate
-from nrsed_lib.studies.captions.variants import MIXED, PLAIN, variants
-from nrsed_lib.studies.captions.wordings import PHRASINGS, asked, training_texts
+from nrsed_lib.studies.captions.variants import MIXED, PHRASINGS, PLAIN, asked, training_texts, variants
 from nrsed_lib.studies.pairs import held_out_pairs, pairs
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.texts.captions import captions_of

@@ -18,7 +18,6 @@ from nrsed_lib.studies.opensep.bss import bss_eval
 from nrsed_lib.studies.opensep.classes import ClassSplit, class_split
 from nrsed_lib.studies.opensep.methods import BUILD, Method, Setup
 from nrsed_lib.studies.opensep.methods.match import best_match
-from nrsed_lib.studies.opensep.prompts import prompts
 from nrsed_lib.studies.opensep.variants import SCOPES, recipe_of, variants
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.trials import Trial, measure_trials
@@ -43,7 +42,7 @@ def train_and_measure(run: Run, trial: Trial) -> pd.DataFrame:
     """Its rows; leaves `<trial>/separator.safetensors` and `history.csv` in the notebook's folder."""
     _, recipe, scope = recipe_of(trial.variant, run.profile)
     test = held_out_mixer(run)
-    return measure(load_method(run, trial), held_out_pairs(run, scope, test), prompts(recipe, test.labels), test.labels)
+    return measure(load_method(run, trial), held_out_pairs(run, scope, test), recipe.prompts(test.labels), test.labels)
 
 
 def load_method(run: Run, trial: Trial) -> Method:
@@ -55,8 +54,7 @@ def load_method(run: Run, trial: Trial) -> Method:
     method = BUILD[recipe.method](Setup(settings, run.profile.lass, mixer.labels, recipe.levels)).to(device())
     path = run.folder / trial.name / "separator.safetensors"
     if not path.exists():
-        texts = prompts(recipe, mixer.labels)
-        train_method(method, mixer, split_of(run, scope), texts, path.parent, run, trial.seed)
+        train_method(method, mixer, split_of(run, scope), recipe.prompts(mixer.labels), path.parent, run, trial.seed)
     method.load_state_dict(read_tensors(path)[0])
     return method.eval()
 

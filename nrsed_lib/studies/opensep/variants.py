@@ -5,11 +5,14 @@ A variant is called `<row>-<scope>`: a row of a table of the source, trained on 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.llm.records import PROJECT
 from nrsed_lib.profile import Profile
 from nrsed_lib.studies.settings import studies_of
-from nrsed_lib.studies.texts.captions import recorded_by
+from nrsed_lib.studies.texts.captions import recorded_by, texts_of
 from nrsed_lib.studies.texts.questions import KNOWLEDGE
 
 METHODS = {  # as the source calls them, in the order of its Tables 1 and 2
@@ -24,7 +27,6 @@ METHODS = {  # as the source calls them, in the order of its Tables 1 and 2
     "opensep": "OpenSep",
 }
 SCOPES = ("all", "half")  # classes that are learned from: Table 1, Table 2
-PROJECT = "nrsed project"  # who wrote the knowledge, unless a model did
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,20 @@ class MethodRecipe:
     by: str | None = None
     shots: int = 5
     levels: bool = False
+
+    def known(self, labels: Sequence[str]) -> dict[str, str]:
+        """What its author wrote about the classes; those with nothing usable are left out."""
+        texts = {} if self.by is None else texts_of(KNOWLEDGE, labels, self.by, self.shots)
+        return {label: text for label, (text,) in texts.items()}
+
+    def prompts(self, labels: Sequence[str]) -> list[str]:
+        """The text that asks for each class, in their order: what is known of its sound, or else its name."""
+        known = self.known(labels)
+        return [known.get(label) or query_text(label) for label in labels]
+
+    def unanswered(self, labels: Sequence[str]) -> list[str]:
+        """Classes about which the author gave no usable sentence."""
+        return [] if self.by is None else sorted(set(labels) - set(self.known(labels)))
 
 
 def recorded_models() -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.lass.bands import Bands
+from nrsed_lib.lass.bands import Bands, Bins
 from nrsed_lib.lass.stft import Stft
 from nrsed_lib.studies.settings import OpenSep
 
@@ -17,20 +17,16 @@ class FrontEnd(nn.Module):
         super().__init__()
         nb_bins = settings.n_fft // 2 + 1
         self.stft = Stft(settings.n_fft, settings.hop)
-        self.bands = None if settings.nb_bands is None else Bands(nb_bins, settings.nb_bands)
-        self.nb_features = nb_bins if settings.nb_bands is None else settings.nb_bands
+        self.bands = Bins(nb_bins) if settings.nb_bands is None else Bands(nb_bins, settings.nb_bands)
+        self.nb_features = self.bands.nb_features
 
     def magnitudes(self, waveforms: Tensor) -> Tensor:
         """(…, nb_samples) -> (…, nb_frames, nb_features)."""
-        return self.gather(self.stft(waveforms.flatten(0, -2)).abs()).unflatten(0, waveforms.shape[:-1])
-
-    def gather(self, magnitudes: Tensor) -> Tensor:
-        return magnitudes if self.bands is None else self.bands.add_up(magnitudes)
+        return self.bands.add_up(self.stft(waveforms.flatten(0, -2)).abs()).unflatten(0, waveforms.shape[:-1])
 
     def separate(self, mixtures: Tensor, masks: Tensor) -> Tensor:
         """mixtures (B, nb_samples), masks (B, k, nb_frames, nb_features) in 0 … 1 -> sounds (B, k, nb_samples)."""
-        spread = masks if self.bands is None else self.bands.spread(masks)
-        spectra = self.stft(mixtures)[:, None] * spread  # (B, k, nb_frames, nb_bins)
+        spectra = self.stft(mixtures)[:, None] * self.bands.spread(masks)  # (B, k, nb_frames, nb_bins)
         return self.stft.inverse(spectra.flatten(0, 1), mixtures.shape[-1]).unflatten(0, masks.shape[:2])
 
 
