@@ -10,7 +10,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.llm.records import write_records
 from nrsed_lib.profile import load_profile
 from nrsed_lib.studies.texts.captions import captions_of, classes_named, spoken
-from nrsed_lib.studies.texts.parsing import RuleParser, parser_of, recorded_parser
+from nrsed_lib.studies.texts.parsing import LlmParser, RuleParser, parser_of, recorded_parser
 from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
 
 
@@ -55,8 +55,8 @@ def test_recorded_and_live_answers_come_before_the_rules(key, tmp_path, monkeypa
     question = TextQuestion(task_of(PARSE), caption, 5)
     answer = record(task=PARSE, input=caption, sound=None, shots=5, texts=("A dog.", "A cat."), prompt=question.prompt)
     write_records(path, [answer], "test")
-    assert recorded_parser(paths=[path])(caption) == ["A dog.", "A cat."]
-    assert recorded_parser(paths=[path], by="another")(caption) == RuleParser()(caption)
+    assert LlmParser(TextAnswer.read(path), RuleParser())(caption) == ["A dog.", "A cat."]
+    assert LlmParser((), RuleParser())(caption) == RuleParser()(caption)
 
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     run = Run(load_profile("smoke", {"llm.mode": "live", "llm.model": "tiny", "llm.max_repairs": 0}), "02", 0)

@@ -133,11 +133,9 @@ def measure(method: Method, pairs: Apart, texts: list[str], labels: list[str]) -
             found = best_match(-sdr(estimates[:, :, None], sounds[:, None]))[1]  # (B, 2)
             estimates = estimates.gather(1, found[:, :, None].expand_as(sounds))
         tables.append(ratios(sounds, estimates))
-    table = pd.concat(tables, ignore_index=True)
-    table.insert(0, "mixture", range(len(table)))
-    for place, name in enumerate(("first", "second")):
-        table.insert(1 + place, name, [labels[i] for i in pairs.classes[:, place].tolist()])
-    return table
+    first, second = ([labels[i] for i in column] for column in pairs.classes.T.tolist())
+    about = pd.DataFrame({"mixture": range(len(first)), "first": first, "second": second})
+    return about.join(pd.concat(tables, ignore_index=True))
 
 
 def ratios(sounds: Tensor, estimates: Tensor) -> pd.DataFrame:

@@ -32,27 +32,23 @@ def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
 
     Made once. Raises ValueError when there are too few classes for a clip and three noises.
     """
-    folder, settings = run.folder, studies_of(run.profile)
-    assert settings is not None
+    folder, settings = run.folder, studies_of(run.profile).task9
     if (folder / LIST).exists():
         return folder
     random = np.random.default_rng(run.profile.data.seed)
     sources = load_sources(run, "test")
-    nb_clips = max(-(-settings.task9.nb_validation // NB_CAPTIONS), LEAST)
+    nb_clips = max(-(-settings.nb_validation // NB_CAPTIONS), LEAST)
     chosen = every_class_in_turn(sources, nb_clips, random)
     names = {row: re.sub(r"[^A-Za-z0-9]+", "-", f"{sources.labels[row]}-{row}") for row in chosen}
-    (folder / AUDIO).mkdir(parents=True, exist_ok=True)
+    kinds, about = sources.kinds, []
     for row in chosen:
         write_clip(folder / AUDIO / f"{names[row]}.wav", sources, row, run.profile.data.nb_samples, random)
-    kinds = sources.kinds
-    about = [
-        {"Index": names[row], "Tags": tags, "Captions": list(captions[sources.labels[row]].held_out)}
-        for row in chosen
-        for tags in [sorted({query_text(sources.labels[row]), query_text(kinds[row])})]
-    ]
+        label = sources.labels[row]
+        tags = sorted({query_text(label), query_text(kinds[row])})
+        about.append({"Index": names[row], "Tags": tags, "Captions": list(captions[label].held_out)})
     write_json(folder / ABOUT, about)
-    table = pairs(sources, chosen, settings.task9.validation_snr_db, captions, random)
-    table = table.replace({"source": names, "noise": names}).iloc[: settings.task9.nb_validation]
+    table = pairs(sources, chosen, settings.validation_snr_db, captions, random)
+    table = table.replace({"source": names, "noise": names}).iloc[: settings.nb_validation]
     write_table(run.tables / "task9_validation.csv", table)
     write_table(folder / LIST, table)  # last: when it is there, all are
     return folder

@@ -9,7 +9,7 @@ from nrsed_lib.evaluate.resampling import Array
 from nrsed_lib.studies.task9.study import PUBLISHED
 from nrsed_lib.studies.trials import estimate
 
-RATIOS = ["sdr", "sdri", "si_sdr", "sdr_trained"]
+RATIOS = ["sdri", "si_sdr", "sdr_trained"]  # beside SDR
 EDGES = (-15, -9, -3, 3, 9, 15)  # dB, of the ranges of SNR in the figure
 ALIKE = ["source", "noise", "snr", "caption"]
 
@@ -25,13 +25,12 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     SDRi, SI-SDR, SDR when asked in a caption of the training, and the published SDR (on other data)."""
     rows = []
     for variant in table.variant.unique():
-        means = {ratio: by_seed(table, variant, ratio) for ratio in RATIOS}
-        nb_seeds, nb_mixtures = means["sdr"].shape
-        mean, low, high = estimate(means["sdr"])
-        spread = float(means["sdr"].mean(1).std(ddof=1)) if nb_seeds > 1 else float("nan")
-        about = {"variant": variant, "nb_mixtures": nb_mixtures, "nb_seeds": nb_seeds}
+        values = by_seed(table, variant)
+        mean, low, high = estimate(values)
+        spread = float(values.mean(1).std(ddof=1)) if len(values) > 1 else float("nan")
+        about = {"variant": variant, "nb_mixtures": values.shape[1], "nb_seeds": len(values)}
         found = {"sdr": mean, "low": low, "high": high, "spread": spread}
-        others = {ratio: means[ratio].mean() for ratio in RATIOS[1:]}
+        others = {ratio: by_seed(table, variant, ratio).mean() for ratio in RATIOS}
         rows.append(about | found | others | {"published_sdr": PUBLISHED.get(variant, float("nan"))})
     return pd.DataFrame(rows)
 

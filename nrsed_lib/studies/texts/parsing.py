@@ -16,7 +16,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.profile import Llm
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.captions import SHOTS, recorded_files
+from nrsed_lib.studies.texts.captions import SHOTS, recorded
 from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
 
 # What stands between two sources, and what is said of a source besides what it is.
@@ -85,42 +85,31 @@ class RuleParser:
 class LlmParser:
     """A model's answers to the parse question: recorded, or asked for now.
 
-    answers: records to replay, only of this author or model where `by` is given. otherwise: parses what has no usable
-    answer. live: the settings of a model to be asked for what has no record, and the file that its answers go to.
+    answers: records to replay. otherwise: parses what has no usable answer. live: the settings of a model to be asked
+    for what has no record, and the file that its answers go to.
     """
 
-    def __init__(
-        self,
-        answers: Iterable[TextAnswer],
-        otherwise: Parser,
-        shots: int = SHOTS,
-        by: str | None = None,
-        live: tuple[Llm, Path] | None = None,
-    ):
-        self.name = f"{live[0].model if live else by or 'recorded answers'}, {shots} shots; else {otherwise.name}"
-        self.otherwise, self.shots, self.live = otherwise, shots, live
-        known = (a for a in answers if a.task == PARSE and a.fault is None and by in (None, a.by))
-        self.known = {answer.key: answer.texts for answer in known}
+    def __init__(self, answers: Iterable[TextAnswer], otherwise: Parser, live: tuple[Llm, Path] | None = None) -> None:
+        self.name = f"{live[0].model if live else 'recorded answers'}, {SHOTS} shots; else {otherwise.name}"
+        self.otherwise, self.live = otherwise, live
+        self.known = {a.key: a.texts for a in answers if a.task == PARSE and a.fault is None}
 
     def __call__(self, caption: str) -> list[str]:
         """Raises LlmError when a live model cannot be asked; for an answer it cannot mend, `otherwise` takes over."""
-        question = TextQuestion(task_of(PARSE), caption, self.shots)
+        question = TextQuestion(task_of(PARSE), caption, SHOTS)
         if question.key not in self.known and self.live is not None:
             llm, path = self.live
             self.known[question.key] = ask_all([question], llm, [path])[0].texts
         return list(self.known.get(question.key, ())) or self.otherwise(caption)
 
 
-def recorded_parser(
-    sounds: Mapping[str, rules.Named] | None = None, paths: Iterable[Path] | None = None, by: str | None = None
-) -> Parser:
-    """Recorded answers (of `paths`; the committed ones by default), and for other captions rules that know `sounds`."""
-    files = recorded_files() if paths is None else paths
-    return LlmParser((a for path in files for a in TextAnswer.read(path)), RuleParser(sounds), by=by)
+def recorded_parser(sounds: Mapping[str, rules.Named] | None = None) -> Parser:
+    """The committed answers, and for other captions rules that know `sounds`."""
+    return LlmParser(recorded(), RuleParser(sounds))
 
 
 def parser_of(run: Run, sounds: Mapping[str, rules.Named] | None = None) -> Parser:
     """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, filed beside the tables."""
     if run.profile.llm.mode == "replay":
         return recorded_parser(sounds)
-    return LlmParser((), RuleParser(sounds), live=(run.profile.llm, TextAnswer.live_file(run)))
+    return LlmParser((), RuleParser(sounds), (run.profile.llm, TextAnswer.live_file(run)))

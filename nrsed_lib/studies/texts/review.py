@@ -16,21 +16,17 @@ from nrsed_lib.studies.texts.sounds import sounds_of
 OTHERS = ("its own held-out phrasings", "another sound's caption", "its caption and another's in one")
 
 
-def kinds_of_text(captions: Mapping[str, Caption]) -> dict[str, list[tuple[str, ...]]]:
-    """Kind -> the texts of each class: the original, those of each prompt, the held-out phrasings."""
-    prompts = next(iter(captions.values())).augmented
-    kinds: dict[str, list[tuple[str, ...]]] = {"original": [(caption.original,) for caption in captions.values()]}
-    kinds |= {prompt: [caption.augmented[prompt] for caption in captions.values()] for prompt in prompts}
-    return kinds | {"held-out": [caption.held_out for caption in captions.values()]}
-
-
 def text_statistics(captions: Mapping[str, Caption]) -> pd.DataFrame:
     """A row a kind of text: nb_texts; words a text (mean, least, most); vocabulary, the number of different stems;
     new, the share of a text's content words that its class's original caption does not have; duplicates, texts that are
     (but for case and punctuation) there before, in this kind or one above.
     """
+    kinds: dict[str, list[tuple[str, ...]]] = {"original": [(caption.original,) for caption in captions.values()]}
+    for prompt in next(iter(captions.values())).augmented:
+        kinds[prompt] = [caption.augmented[prompt] for caption in captions.values()]
+    kinds["held-out"] = [caption.held_out for caption in captions.values()]
     rows, seen = [], set[str]()
-    for kind, texts in kinds_of_text(captions).items():
+    for kind, texts in kinds.items():
         every = [text for of_class in texts for text in of_class]
         originals = [c.original for c, of_class in zip(captions.values(), texts, strict=True) for _ in of_class]
         stems = [rules.stems(text) for text in every]
