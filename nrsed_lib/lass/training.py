@@ -76,22 +76,25 @@ def energy_and_mask(separator: Separator, mixtures: Tensor, targets: Tensor, con
     }
 
 
-def train_separator(run: Run, name: str = "separator") -> pd.DataFrame:
+def train_separator(
+    run: Run, name: str = "separator", texts: Mapping[str, Sequence[str]] | None = None
+) -> pd.DataFrame:
     """Leave `<name>.safetensors` and `history.csv` in the notebook's folder; return the history.
 
     One row a step: residual (dB, see `residual_db`) and entropy of the mask (nat), their weighted sum and the rate.
     Killed, it resumes from its last checkpoint to the same weights; done, it only reads. With `lass.weights` nothing
-    is trained: those weights are taken, and the history has no rows.
+    is trained: those weights are taken, and the history has no rows; unless `texts` are given (see `mix_and_separate`).
     """
     files = run.folder / f"{name}.safetensors", run.folder / "history.csv"
     if (history := kept(*files)) is not None:
         return history
     settings = run.profile.lass
-    if settings.weights is not None:
+    if settings.weights is not None and texts is None:
         return take_weights(run, settings.weights)
     torch.manual_seed(settings.train.seed)
     separator = Separator(settings).to(device())
-    history = mix_and_separate(separator, load_sources(run, "train").to(device()), settings.train, run.folder)
+    sources = load_sources(run, "train").to(device())
+    history = mix_and_separate(separator, sources, settings.train, run.folder, texts)
     keep(*files, separator.state_dict(), history, lass=settings.model_dump())
     return history
 
