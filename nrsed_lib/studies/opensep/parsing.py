@@ -7,17 +7,15 @@ of the true sounds that some parsed text names. That rewards long captions: what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.separation import held_out_mixer
-from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.captioner import Captioner
 from nrsed_lib.studies.opensep.captioner_training import LEVEL_DB
@@ -26,6 +24,7 @@ from nrsed_lib.studies.opensep.tables import published
 from nrsed_lib.studies.settings import studies_of
 
 NB_SOURCES = (2, 3, 4)
+BATCH = 20  # mixtures read at once
 CLASSES = ("learned", "any")  # of which the mixtures are: classes the captioner has a phrase for, or any
 
 
@@ -39,7 +38,7 @@ def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFram
     path = run.folder / "parsing.csv"
     if path.exists():
         return pd.read_csv(path)
-    reader = reader_of(run, captioner)
+    reader, nb_mixtures = reader_of(run, captioner), studies_of(run.profile).nb_mixtures
     mixer = held_out_mixer(run)
     learned = set(load_sources(run, "train").labels)
     among = {"learned": torch.tensor([label in learned for label in mixer.labels]), "any": None}
@@ -48,26 +47,17 @@ def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFram
         for nb_sources in tqdm(NB_SOURCES, desc=f"mixtures to read, {classes} classes", mininterval=1.0):
             generator = torch.Generator().manual_seed(run.profile.data.seed)
             readings, truth = [], []
-            for waveforms, drawn in draw_batches(
-                mixer, studies_of(run.profile).nb_mixtures, nb_sources, generator, among[classes]
-            ):
-                readings += reader.read(waveforms)
-                truth += [{mixer.labels[i] for i in row} for row in drawn.tolist()]
+            for start in range(0, nb_mixtures, BATCH):
+                batch = min(BATCH, nb_mixtures - start)
+                drawn = mixer.draw_apart(batch, nb_sources, LEVEL_DB, generator, among[classes])
+                readings += reader.read(drawn.sounds.sum(1))
+                truth += [{mixer.labels[i] for i in row} for row in drawn.classes.tolist()]
             table = parsing_counts(readings, truth)
             table.insert(0, "classes", classes)
             parts.append(table)
     table = pd.concat(parts, ignore_index=True)
     write_table(path, table)
     return table
-
-
-def draw_batches(
-    mixer: Mixer, nb: int, nb_sources: int, generator: torch.Generator, among: Tensor | None, batch: int = 20
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """`nb` mixtures: (B, nb_samples), and the classes in each (B, nb_sources)."""
-    for start in range(0, nb, batch):
-        drawn = mixer.draw_apart(min(batch, nb - start), nb_sources, LEVEL_DB, generator, among)
-        yield drawn.sounds.sum(1), drawn.classes
 
 
 def parsing_counts(readings: Sequence[Reading], truth: Sequence[set[str]]) -> pd.DataFrame:

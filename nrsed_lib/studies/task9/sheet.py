@@ -44,22 +44,19 @@ def listening_sheet(path: Path, wave_of: Wave, sample_rate: int) -> widgets.VBox
     done = widgets.Label()
     place = widgets.VBox()
 
-    def players(row) -> list[widgets.Audio]:
-        return [player_widget(wave_of(row.file_name, system), sample_rate) for system in (None, row.system)]
-
     def show(_: object = None) -> None:
         sheet = read_sheet(path)
         left = sheet[sheet[RATINGS].isna().any(axis=1)].sort_values("example")
         done.value = f"{len(sheet) - len(left)} of {len(sheet)} rated in {path.name}"
         begin.description = "next example"
-        place.children = _example(path, left.iloc[0], players, done) if len(left) else []
+        place.children = _example(path, left.iloc[0], wave_of, sample_rate, done) if len(left) else []
 
     begin.on_click(show)
     return widgets.VBox([begin, done, place])
 
 
-def _example(path: Path, row, players: Callable, done: widgets.Label) -> list[widgets.Widget]:
-    mixture, separated = players(row)
+def _example(path: Path, row, wave_of: Wave, sample_rate: int, done: widgets.Label) -> list[widgets.Widget]:
+    mixture, separated = (player_widget(wave_of(row.file_name, who), sample_rate) for who in (None, row.system))
     shown: list[widgets.Widget] = [
         widgets.HTML(f"<b>Example {row.example}</b>, asked for: “{html.escape(row['query'])}”"),
         widgets.Label("the mixture"),
