@@ -108,7 +108,7 @@ def roberta_folder() -> Path:
     if not (folder / "model.safetensors").is_file():
         raise WeightsError(
             f"no weights of {TOKENIZER} in {folder}: put config.json, model.safetensors, vocab.json, merges.txt and "
-            f"tokenizer.json of {TOKENIZER_URL} into that folder, or set studies.opensep.networks.text to learned"
+            f"tokenizer.json of {TOKENIZER_URL} into that folder, or set studies.opensep.text to learned"
         )
     return folder
 

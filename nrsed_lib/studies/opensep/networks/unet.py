@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu, pad
@@ -116,22 +117,13 @@ class AttentionUNet(nn.Module):
         return self.mask(x)
 
 
-def stage_table(net: AttentionUNet, nb_frames: float, nb_features: int) -> list[dict[str, object]]:
+def stage_table(net: AttentionUNet, nb_frames: float, nb_features: int) -> pd.DataFrame:
     """One row a stage, from the input down: channels and size of its map, what attends, thousands of parameters."""
     rows = []
     for i, (encoder, decoder) in enumerate(zip(net.encoders, net.decoders, strict=True)):
         attentions = [part[str(i)] for part in (net.own, net.cross) if str(i) in part]
-        sizes = [sum(p.numel() for p in m.parameters()) / 1000 for m in (encoder, decoder, *attentions)]
-        rows.append(
-            {
-                "stage": i + 1,
-                "channels": encoder.get_submodule("conv2").out_channels,
-                "frames / s": nb_frames / 2**i,
-                "bands": nb_features // 2**i,
-                "attention in the skip": "to itself, to the text" if attentions else "",
-                "encoder / k": sizes[0],
-                "attention / k": sum(sizes[2:]),
-                "decoder / k": sizes[1],
-            }
-        )
-    return rows
+        down, up, *attend = (sum(p.numel() for p in m.parameters()) / 1000 for m in (encoder, decoder, *attentions))
+        channels, seen = encoder.get_submodule("conv2").out_channels, "to itself, to the text" if attentions else ""
+        rows.append((i + 1, channels, nb_frames / 2**i, nb_features // 2**i, seen, down, sum(attend), up))
+    sizes = ["encoder / k", "attention / k", "decoder / k"]
+    return pd.DataFrame(rows, columns=["stage", "channels", "frames / s", "bands", "attention in the skip", *sizes])
