@@ -10,10 +10,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from nrsed_lib.studies.texts.sounds import Sound
+from nrsed_lib.studies.texts.sounds import Sound
 
 
 class Named(Protocol):
