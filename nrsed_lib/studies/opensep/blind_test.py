@@ -8,10 +8,8 @@ import ipywidgets as widgets
 from torch import Tensor
 
 from nrsed_lib.plots.audio import player_widget
-from nrsed_lib.studies.opensep.preference import CHOICES, Pair, Votes, sides_of
+from nrsed_lib.studies.opensep.preference import LABELS, Pair, Votes, sides_of
 
-LABELS = {"A is better": "A", "B is better": "B", "no difference": "draw"}
-assert set(LABELS.values()) == set(CHOICES)
 TASK = (
     "Each side tries to take the mixture apart into its sounds. Which one does it better: every sound there, each "
     "alone, and as it sounded in the mixture? The tracks come in no particular order; a side may have too few or too "

@@ -87,9 +87,8 @@ def train_mouth(captioner: SmallCaptioner, settings: CaptionerTrain, run: Run) -
     def losses(_: Step, *columns: Tensor) -> dict[str, Loss]:
         return {"say": Loss(saying_error(captioner, Hearing(*columns)))}
 
-    sizes = (NB_TOLD,)
     return descend(
-        "captioner-mouth", captioner.mouth, draw, losses, OPTIMISER, schedule, sizes, run.folder, settings.seed
+        "captioner-mouth", captioner.mouth, draw, losses, OPTIMISER, schedule, (NB_TOLD,), run.folder, settings.seed
     )
 
 

@@ -27,7 +27,8 @@ from nrsed_lib.training import device, step_generator
 
 NB_PAIRS = 20  # a rater is given so many mixtures
 NB_SOURCES = (2, 3)  # classes in each
-CHOICES = ("A", "B", "draw")
+LABELS = {"A is better": "A", "B is better": "B", "no difference": "draw"}  # what a rater is offered
+CHOICES = (*LABELS.values(),)
 OUTCOMES = ("wins", "draws", "loses")  # of OpenSep
 VOTE_COLUMNS = ["rater", "pair", "mixture", "baseline", "opensep_was", "choice"]
 

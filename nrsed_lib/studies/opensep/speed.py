@@ -54,23 +54,16 @@ def speeds(run: Run, turns: int = 2) -> pd.DataFrame:
     entries = list(separations(run.profile))
     with torch.inference_mode():
         nb_sounds = [entry.separate(audio).numel() // nb_samples for entry in entries]  # this pass warms up
-        seconds = [
-            [_seconds(entry, audio) for entry in entries] for _ in tqdm(range(turns), desc="speed of separators")
-        ]
-    rows = [
-        {
-            "separator": entry.name,
-            "size": entry.size,
-            "parameters / M": sum(p.numel() for name, p in entry.network.named_parameters() if "text." not in name)
-            / 1e6,
-            "sounds a pass": nb,
-            # with gradients on, because attention without them is not counted
-            "GFLOP / s of audio": count_gflop(entry.network, partial(entry.separate, audio)) / SECONDS,
-            "real-time factor": statistics.median(taken) / SECONDS,
-        }
-        for entry, nb, taken in zip(entries, nb_sounds, zip(*seconds, strict=True), strict=True)
-    ]
-    table = pd.DataFrame(rows)
+        bar = tqdm(range(turns), desc="speed of separators", mininterval=1.0)
+        seconds = [[_seconds(entry, audio) for entry in entries] for _ in bar]
+    rows = []
+    for entry, nb, *taken in zip(entries, nb_sounds, *seconds, strict=True):
+        size = sum(p.numel() for name, p in entry.network.named_parameters() if "text." not in name)
+        # with gradients on, because attention without them is not counted
+        gflop = count_gflop(entry.network, partial(entry.separate, audio))
+        rows.append((entry.name, entry.size, size / 1e6, nb, gflop / SECONDS, statistics.median(taken) / SECONDS))
+    costs = ["parameters / M", "sounds a pass", "GFLOP / s of audio", "real-time factor"]
+    table = pd.DataFrame(rows, columns=["separator", "size", *costs])
     write_table(run.tables / "separator_speed.csv", table)
     return table
 

@@ -39,9 +39,7 @@ def lengths(evaluation: Path, part: str) -> dict[str, int]:
         try:
             found[name] = soundfile.info(path).frames
         except soundfile.LibsndfileError as error:
-            raise DataError(
-                f"{path} cannot be read ({error}): without it a track's length cannot be checked"
-            ) from error
+            raise DataError(f"{path} cannot be read: {error}; a track's length cannot be checked without it") from error
     return found
 
 
