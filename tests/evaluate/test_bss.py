@@ -26,7 +26,7 @@ def reference(sources: torch.Tensor, estimates: torch.Tensor) -> list[np.ndarray
             mir_eval.separation.bss_eval_sources(s.numpy(), e.numpy(), compute_permutation=False)
             for s, e in zip(sources, estimates, strict=True)
         ]
-    return [np.stack(column) for column in zip(*each, strict=True)]
+    return [np.stack(column) for column in zip(*each, strict=True)][:3]  # the last is the order, as given
 
 
 @pytest.mark.parametrize("nb_sources", [2, 3])
