@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-
-Split = Literal["train", "validation", "test"]
 
 NB_CELLS = 10
 CELLS: dict[str, tuple[int, ...]] = {"train": (0, 1, 3, 5, 6, 8, 9), "validation": (4,), "test": (2, 7)}
@@ -33,13 +30,7 @@ class Range:
             return float(self.low * (self.high / self.low) ** unit)
         return self.low + (self.high - self.low) * unit
 
-    def unit(self, value: float) -> float:
-        """Where `value` lies in the interval, in [0, 1]; the inverse of `at`."""
-        if self.log:
-            return float(np.log(value / self.low) / np.log(self.high / self.low))
-        return (value - self.low) / (self.high - self.low)
-
-    def draw(self, rng: np.random.Generator, split: Split) -> float:
+    def draw(self, rng: np.random.Generator, split: str) -> float:
         """A value from the cells of `split`."""
         cells = CELLS[split]
         return self.at((cells[rng.integers(len(cells))] + rng.random()) / NB_CELLS)
