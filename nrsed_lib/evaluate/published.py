@@ -6,12 +6,12 @@ data rather than read off.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.evaluate.recall import macro_recall
@@ -40,17 +40,15 @@ def released_recall() -> pd.DataFrame:
     they count as none predicted), clips (digest of the clip list: real copies of DESED miss clips).
     Raises data.download.DownloadError, saying how to get the files, when they cannot be had.
     """
-    truth = read_truth(fetch_published(TRUTH))
+    truth = pd.read_csv(fetch_published(TRUTH), sep="\t")
     return pd.DataFrame([{"condition": c} | recall_of(fetch_published(f), truth) for c, f in RELEASED.items()])
 
 
-def read_truth(path: Path) -> pd.DataFrame:
-    """DESED's events: filename, onset, offset, event_label; a clip without events has an empty row."""
-    return pd.read_csv(path, sep="\t")
-
-
 def recall_of(predictions: Path, truth: pd.DataFrame) -> dict:
-    """Recall of one file of released predictions: a line a query, `<clip>.wav<tab><text>`."""
+    """Recall of one file of released predictions: a line a query, `<clip>.wav<tab><text>`.
+
+    truth: events with filename and event_label; a clip without events has an empty row.
+    """
     names = sorted(truth.filename.unique())
     classes = sorted(truth.event_label.dropna().unique())
     predicted = pd.read_csv(predictions, sep="\t", names=["filename", "text"])
@@ -64,7 +62,7 @@ def recall_of(predictions: Path, truth: pd.DataFrame) -> dict:
         ),
         "nb_clips": len(names),
         "nb_missing": len(set(names) - set(predicted.filename)),
-        "clips": hashlib.sha256("\n".join(names).encode()).hexdigest()[:12],
+        "clips": list_digest(names),
     }
 
 

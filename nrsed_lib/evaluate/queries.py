@@ -8,8 +8,7 @@ import pandas as pd
 from torch import Tensor
 
 from nrsed_lib.data.mixing import noisy
-from nrsed_lib.sed.detector import Detector, predict
-from nrsed_lib.sed.finetuning import THRESHOLD
+from nrsed_lib.sed.detector import THRESHOLD, Detector, predict
 
 
 def queries_in_noise(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-THRESHOLD = 0.5  # a prediction above it becomes a query (section II-C)
+from nrsed_lib.sed.detector import THRESHOLD
 
 
 def macro_recall(clip_scores: Tensor, labels: Tensor) -> float:
