@@ -23,94 +23,34 @@ import yaml
 
 from nrsed_lib.data.clips import EVENT_COLUMNS, list_digest
 from nrsed_lib.errors import DataError
-from nrsed_lib.paths import data_root
+from nrsed_lib.paths import DATA, data_root
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
 WILD_SNRS = (10, 5, 0, -5)  # dB, of the release
 
-SYNTHETIC = "Zenodo record 6026841 (dcase_synth.zip): `nrsed data fetch synthetic`"
-REAL = (
-    "labels: Zenodo record 4639776, `nrsed data fetch labels`; audio: it is YouTube's and in no public archive, so "
-    "download what is left with the `desed` package (desed.download_audioset_data) and ask the organisers for the "
-    "rest with the form on https://project.inria.fr/desed/, sending the list of missing files"
-)
-STRONG_REAL = f"labels: Zenodo record 6444477, `nrsed data fetch strong-labels`; {REAL.partition('; ')[2]}"
-PUBLIC_EVAL = "Zenodo record 4560759 (DESED_public_eval.tar.gz): `nrsed data fetch public-eval`"
-WILD = "Zenodo records 14013803 and 13910598: `nrsed data fetch wild`, `nrsed data fetch wild-2`"
-
 
 @dataclass(frozen=True)
 class Part:
-    """folders, metadata: patterns under the root, the first that is there counts. labels: what the label file
-    knows of a clip's events. nb_clips: as published. where: how to get it. Parts without a `split` are
-    read by nothing but the check: the method mixes its training noise itself."""
+    """A row of `data/desed.yaml`, which explains them."""
 
-    folders: tuple[str, ...]
-    metadata: tuple[str, ...]
+    folders: list[str]
+    metadata: list[str]
     labels: Literal["strong", "weak", "none"]
     nb_clips: int
     where: str
     split: str | None = None
 
 
-def _synthetic(split: str, nb_clips: int, use: str) -> Part:
-    audio, labels = f"audio/{split}/synthetic21_{split}", f"metadata/{split}/synthetic21_{split}/soundscapes.tsv"
-    tops = ("dcase_synth/", "")  # as the archive unpacks, and as the task's script links it
-    folders = tuple(f"{top}{audio}/soundscapes{rate}" for rate in ("", "_16k") for top in tops)
-    return Part(folders, tuple(top + labels for top in tops), "strong", nb_clips, SYNTHETIC, use)
+def _parts() -> dict[str, Part]:
+    table = yaml.safe_load((DATA / "desed.yaml").read_text())
+    parts = {name: Part(**about) for name, about in table["parts"].items()}
+    for name, about in table["wild"].items():
+        folders = [f"WildDESED/**/{about['folder']}"]
+        parts[name] = replace(parts[about["of"]], folders=folders, where=about["where"], split=about.get("split"))
+    return parts
 
 
-def _real(folder: str, metadata: str, **about) -> Part:
-    return Part((f"audio/{folder}", f"audio/{folder}_16k"), (f"metadata/{metadata}",), **about)
-
-
-def _wild(folder: str, of: Part, use: str | None = None) -> Part:
-    """The same clips and labels in noise. How the archives nest their folders is not documented: any depth."""
-    return replace(of, folders=(f"WildDESED/**/{folder}",), where=WILD, split=use)
-
-
-PARTS: dict[str, Part] = {
-    "synthetic_train": _synthetic("train", 10_000, "strong"),
-    "strong_real": _real(
-        "train/strong_label_real",
-        "train/audioset_strong.tsv",
-        labels="strong",
-        nb_clips=3463,  # with a label; the task counts 3470
-        where=STRONG_REAL,
-        split="strong",
-    ),
-    "weak": _real("train/weak", "train/weak.tsv", labels="weak", nb_clips=1578, where=REAL, split="weak"),
-    "unlabelled": _real(
-        "train/unlabel_in_domain",
-        "train/unlabel_in_domain.tsv",
-        labels="none",
-        nb_clips=14_412,
-        where=REAL,
-        split="unlabelled",
-    ),
-    "synthetic_validation": _synthetic("validation", 2500, "validation"),
-    "real_validation": _real(
-        "validation/validation",
-        "validation/validation.tsv",
-        labels="strong",
-        nb_clips=1168,
-        where=REAL,
-        split="test",
-    ),
-    "public_eval": Part(
-        ("audio/eval/public", "dataset/audio/eval/public", "DESEDpublic_eval/dataset/audio/eval/public"),
-        ("metadata/eval/public.tsv", "dataset/metadata/eval/public.tsv"),
-        "strong",
-        692,
-        PUBLIC_EVAL,
-    ),
-}
-for _snr in WILD_SNRS:
-    PARTS[f"wild_test_{_snr}dB"] = _wild(f"test{_snr}db", PARTS["real_validation"], "test")
-for _snr in WILD_SNRS:
-    PARTS[f"wild_train_{_snr}dB"] = _wild(f"train{_snr}db", PARTS["synthetic_train"])
-    PARTS[f"wild_validation_{_snr}dB"] = _wild(f"val{_snr}db", PARTS["synthetic_validation"])
-PARTS["wild_weak"] = _wild("train_weak", PARTS["weak"])
+PARTS = _parts()
 
 
 def parts_of(split: str) -> list[str]:
@@ -167,8 +107,8 @@ def listing(part: str, classes: Sequence[str]) -> Listing:
     """The clips of a part. Raises DataError when there is no label file, or it breaks a rule (`read_labels`)."""
     about, root = PARTS[part], data_root()
     own = _layout(root).get(part, {})
-    folder = _find(root, (own["folder"],) if "folder" in own else about.folders, part)
-    metadata = _find(root, (own["metadata"],) if "metadata" in own else about.metadata, part)
+    folder = _find(root, [own["folder"]] if "folder" in own else about.folders, part)
+    metadata = _find(root, [own["metadata"]] if "metadata" in own else about.metadata, part)
     if metadata:
         names, events, nb_duplicates = read_labels(metadata, about.labels, classes)
         return Listing(part, names, events, folder, nb_duplicates)
