@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -159,16 +159,10 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
     dropped. Raises DataError naming file, line and value for a missing column, a class not in `classes`, a
     time that is no number, an offset not after its onset, or a name that is a path.
     """
-    table = read_tsv(path)
-    missing = [c for c in COLUMNS[labels] if c not in table]
-    if missing:
-        raise DataError(
-            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it the file of {labels} labels? "
-            f"It must have {COLUMNS[labels]}, separated by tabs"
-        )
-    table = table[COLUMNS[labels]]
-    complain = _Complaint(path, table)
-    complain.where((table["filename"] == "") | table["filename"].str.contains(r"[/\\]"), "filename", "is no file name")
+    table = read_tsv(path, COLUMNS[labels])
+    complain = partial(require, path, of="filename")
+    named = (table["filename"] != "") & ~table["filename"].str.contains(r"[/\\]")
+    complain(table, named, "filename", "is no file name")
     repeated = table.duplicated()
     table = table[~repeated]
     names = table["filename"].drop_duplicates().tolist()
@@ -178,19 +172,22 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
         table = table.assign(event_label=table["event_labels"].str.split(",")).explode("event_label")
         table = table.assign(event_label=table["event_label"].str.strip(), onset=np.nan, offset=np.nan)
     table = table[table["event_label"] != ""]
-    complain.where(~table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}", table)
+    complain(table, table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}")
     if labels == "strong":
         for column in ("onset", "offset"):
             seconds = pd.to_numeric(table[column], errors="coerce")
-            complain.where(~np.isfinite(seconds), column, "is no number of seconds", table)
+            complain(table, np.isfinite(seconds), column, "is no number of seconds")
             table = table.assign(**{column: seconds})
-        complain.where(table["onset"] < 0, "onset", "is before the clip", table)
-        complain.where(table["offset"] <= table["onset"], "offset", "is not after the onset", table)
+        complain(table, table["onset"] >= 0, "onset", "is before the clip")
+        complain(table, table["offset"] > table["onset"], "offset", "is not after the onset")
     return names, table[EVENT_COLUMNS].drop_duplicates().reset_index(drop=True), int(repeated.sum())
 
 
-def read_tsv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
-    """All values as stripped text, blanks as "". names: of the columns, for a file without a header."""
+def read_tsv(path: Path, columns: list[str], header: bool = True) -> pd.DataFrame:
+    """All values as stripped text, blanks as "". header: the file names its columns; else they are `columns`.
+
+    Raises DataError for a file that is no such table, or lacks one of `columns`.
+    """
     try:
         table = pd.read_csv(
             path,
@@ -199,26 +196,30 @@ def read_tsv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
             keep_default_na=False,
             quoting=3,  # nothing is quoted; a quote is a character
             encoding="utf-8-sig",
-            names=names,
+            names=None if header else columns,
             skip_blank_lines=False,  # lines are counted in messages
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a table separated by tabs: {error}; download it again") from error
     table.columns = table.columns.astype(str).str.strip()
+    if missing := [c for c in columns if c not in table]:
+        raise DataError(
+            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it another file? "
+            f"It must have {columns}, separated by tabs"
+        )
     table = table.fillna("").apply(lambda column: column.str.strip())
-    return table[(table != "").any(axis=1)]
+    return table.loc[(table != "").any(axis=1), columns]
 
 
-@dataclass(frozen=True)
-class _Complaint:
-    path: Path
-    table: pd.DataFrame
+def require(path: Path, table: pd.DataFrame, right: pd.Series, column: str, else_: str, of: str = "") -> None:
+    """Raises DataError naming file, line and value of the first row of `table` that is not `right`, and what it is.
 
-    def where(self, wrong: pd.Series, column: str, what: str, table: pd.DataFrame | None = None) -> None:
-        table = self.table if table is None else table
-        if wrong.any():
-            row, line = table[wrong].iloc[0], int(table.index[wrong][0]) + 2  # a header, and from one
-            raise DataError(
-                f"{self.path}, line {line}: {column} {str(row[column])!r} of {row['filename']!r} {what} "
-                f"({int(wrong.sum())} such rows); correct the file or download it again"
-            )
+    table: of `read_tsv`. of: the column that says whose value it is.
+    """
+    if not right.all():
+        row, line = table[~right].iloc[0], int(table.index[~right][0]) + 2  # a header, and from one
+        whose = f" of {row[of]!r}" if of else ""
+        raise DataError(
+            f"{path}, line {line}: {column} {str(row[column])!r}{whose} {else_} "
+            f"({int((~right).sum())} such rows); correct the file or download it again"
+        )

@@ -1,7 +1,7 @@
-"""Stage 01 for DESED: what is on disk becomes shards in the cache, and this stage's folder points to them.
+"""Notebook 01 for DESED: what is on disk becomes shards in the cache, and the notebook's folder points to them.
 
-Each shard may be made ahead of the stage by a job of its own (`make_shard`). The shards outlive changes of the code;
-those of a list that has changed are removed when nobody takes them any more (`kept.py`). A clip that is missing or
+Each shard may be made ahead of it by a job of its own (`make_shard`). The shards outlive changes of the code;
+those of a list that has changed are removed when nobody takes them any more (`users.py`). A clip that is missing or
 cannot be read is left out of the audio, the events and the durations alike, and `results/<profile>/data.csv` says how
 many there are; the tests hear the clips that are there in every condition.
 """
@@ -51,12 +51,12 @@ def wanted(data: Data, split: str) -> dict[str, list[Item]]:
 
 
 def shards_of(data: Data) -> list[str]:
-    """What stage 01 makes a shard of: splits, the test clips in each condition, isolated sounds."""
+    """What notebook 01 makes a shard of: splits, the test clips in each condition, isolated sounds."""
     return [*TRAINED_ON, *data.conditions, *(f"sources-{split}" for split in SPLITS)]
 
 
 def make_shard(run: Run, what: str) -> None:
-    """Make one of `shards_of`, for the stage to find. Raises DataError as `prepare_sounds` does."""
+    """Make one of `shards_of`, for the notebook to find. Raises DataError as `prepare_sounds` does."""
     data = run.profile.data
     _all_there(data)
     if what.startswith("sources-"):
