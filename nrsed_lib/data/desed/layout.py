@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from nrsed_lib.data.clips import EVENT_COLUMNS, list_digest
+from nrsed_lib.data.clips import EVENT_COLUMNS
 from nrsed_lib.errors import DataError
 from nrsed_lib.paths import DATA, data_root
 
@@ -80,11 +80,6 @@ class Listing:
     events: pd.DataFrame
     folder: Path | None
     nb_duplicates: int = 0
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 (12 digits) of the sorted names."""
-        return list_digest(self.names)
 
     @cached_property
     def files(self) -> dict[str, Path]:

@@ -66,22 +66,26 @@ def make_shard(run: Run, what: str) -> None:
 
 
 def _version(data: Data, condition: str) -> dict[str, list[Item]]:
+    """The test clips of a condition, as `wanted`: those of the clean ones that are there in its noise, too."""
     clean = wanted(data, "test")
-    return clean if condition == "clean" else _noisy(data, condition, clean)
+    if condition == "clean":
+        return clean
+    part = condition_part(condition)
+    files = listing(part, data.classes).files
+    return {part: [Item(i.name, files[i.name]) for items in clean.values() for i in items if i.name in files]}
 
 
 def _clips(run: Run, parts: dict[str, list[Item]]) -> tuple[Path, pd.DataFrame]:
-    form = Format(run.profile.data.sample_rate, run.profile.data.nb_samples)
-    return _converted(run, [item for items in parts.values() for item in items], form, "-".join(parts))
+    return _converted(run, [item for items in parts.values() for item in items], "-".join(parts))
 
 
 def _sounds(run: Run, split: str, sounds: dict[str, list[tuple[Item, str, str]]]) -> tuple[Path, pd.DataFrame]:
-    form = Format(run.profile.data.sample_rate, run.profile.data.nb_samples, level=True)
-    return _converted(run, [item for item, *_ in sounds.get(split, [])], form, f"sources-{split}")
+    return _converted(run, [item for item, *_ in sounds.get(split, [])], f"sources-{split}", level=True)
 
 
-def _converted(run: Run, items: list[Item], form: Format, name: str) -> tuple[Path, pd.DataFrame]:
-    folder = shard_folder(run.profile.data)
+def _converted(run: Run, items: list[Item], name: str, level: bool = False) -> tuple[Path, pd.DataFrame]:
+    data, folder = run.profile.data, shard_folder(run.profile.data)
+    form = Format(data.sample_rate, data.nb_samples, level)
     take(path_of(items, form, folder, name), name, run.folder)
     return convert(items, form, folder, name)
 
@@ -131,12 +135,6 @@ def noisy_conditions(data: Data) -> list[str]:
 
 def _condition(run: Run, condition: str) -> Path:
     return run.folder / f"test_{condition}.npy"
-
-
-def _noisy(data: Data, condition: str, clean: dict[str, list[Item]]) -> dict[str, list[Item]]:
-    part = condition_part(condition)
-    files = listing(part, data.classes).files
-    return {part: [Item(i.name, files[i.name]) for items in clean.values() for i in items if i.name in files]}
 
 
 def _all_there(data: Data) -> None:
