@@ -144,7 +144,7 @@ SERIES: dict[str, Notebook] = {
         "07_ablations",
         needs=("06",),
         reads=("seeds", "evaluate.nb_bootstrap"),
-        files=("data/paper/table1.csv",),
+        files=("data/paper/table1.csv", "data/paper/claims.csv"),
         tables=("table1.csv", "claims.csv"),
         threads=2,
         over_seeds=True,

@@ -76,15 +76,7 @@ def drill(take: Take, **settings: float) -> Signal:
     return motor(take, air_band=(700, 4500), **settings) * np.maximum(0.02, smooth)
 
 
-def piston_engine(
-    take: Take,
-    *,
-    rpm: float,
-    brightness: float,
-    swing: float,
-    hiss: float,
-    unevenness: float,
-) -> Signal:
+def piston_engine(take: Take, *, rpm: float, brightness: float, swing: float, hiss: float, unevenness: float) -> Signal:
     """Firings at rpm / 60 Hz per cylinder pair, uneven from one to the next, through a muffler, plus intake noise.
 
     swing: how far the throttle moves the speed; unevenness: how much firings differ (a chainsaw, an idling engine).

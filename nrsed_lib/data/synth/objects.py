@@ -113,14 +113,7 @@ def clock(take: Take, *, rate: float, hz: float, ring_s: float, tock: float) -> 
 
 
 def bell(
-    take: Take,
-    *,
-    hz: float,
-    ring_s: float,
-    strikes: float,
-    gongs: float = 1.0,
-    on: float = 99.0,
-    off: float = 0.0,
+    take: Take, *, hz: float, ring_s: float, strikes: float, gongs: float = 1.0, on: float = 99.0, off: float = 0.0
 ) -> Signal:
     """A clapper on one gong, or on two a ratio `gongs` apart, `strikes` times a second; on and off seconds in turn."""
     bodies = [struck(take, "bell", hz * lift, ring_s, 0.75) for lift in (1.0, gongs)]
@@ -129,15 +122,7 @@ def bell(
     return take.place(onsets, bodies, 0.8 + 0.2 * take.rng.random(len(onsets)))
 
 
-def beeper(
-    take: Take,
-    *,
-    hz: float,
-    rate: float,
-    duty: float,
-    group: float,
-    edge: float,
-) -> Signal:
+def beeper(take: Take, *, hz: float, rate: float, duty: float, group: float, edge: float) -> Signal:
     """A piezo buzzer: square-like tones with odd harmonics, `rate` a second for `duty` of the time, in groups.
 
     group: beeps before a rest as long as one beep and a half (rounded); edge: level of the third harmonic.

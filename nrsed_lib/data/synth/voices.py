@@ -43,13 +43,7 @@ CONSONANTS = np.array(
 
 
 def voice(
-    take: Take,
-    f0: Signal,
-    level: Signal,
-    breath: Signal | float,
-    mouth: Signal,
-    tract: float,
-    brightness: float,
+    take: Take, f0: Signal, level: Signal, breath: Signal | float, mouth: Signal, tract: float, brightness: float
 ) -> Signal:
     """Glottal pulses at f0 (nb_samples,) Hz with amplitude `level`, and breath noise, through a mouth that moves.
 
