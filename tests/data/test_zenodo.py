@@ -130,7 +130,7 @@ def test_nothing_is_unpacked_outside(tmp_path):
 
 
 def test_every_record_has_a_place():
-    assert all(of["record"].isdigit() and of["folder"] for of in zenodo.RECORDS.values())
+    assert all(record.isdigit() and folder for record, folder, _ in zenodo.RECORDS.values())
 
 
 @pytest.fixture

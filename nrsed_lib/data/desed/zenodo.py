@@ -25,7 +25,8 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = (10, 60)  # s to connect, and between bytes
 # What `nrsed data fetch` knows: name -> record, the folder under the root of the data to unpack it in, and the files
 # that are needed of it, separated by spaces (else all).
-RECORDS = pd.read_csv(DATA / "zenodo.csv", dtype=str, keep_default_na=False).set_index("name").to_dict("index")
+_TABLE = pd.read_csv(DATA / "zenodo.csv", dtype=str, keep_default_na=False)
+RECORDS = {str(name): about for name, *about in _TABLE.itertuples(index=False)}
 
 
 def fetch_record(name: str, api: str = API) -> list[Path]:
@@ -35,7 +36,7 @@ def fetch_record(name: str, api: str = API) -> list[Path]:
     """
     if name not in RECORDS:
         raise DownloadError(f"no record {name!r}: use one of {', '.join(RECORDS)}")
-    record, folder, only = RECORDS[name].values()
+    record, folder, only = RECORDS[name]
     target = data_root() / folder
     mark = target / f".zenodo-{record}"  # written last
     if mark.exists():
