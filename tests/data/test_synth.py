@@ -10,8 +10,8 @@ import pytest
 from nrsed_lib.data.synth import CELLS, NOISES, TARGETS, Model, Range, blocks, synthesise
 from nrsed_lib.data.synth.blocks import Take
 from nrsed_lib.data.synth.machines import motor
+from nrsed_lib.data.synth.model import NB_CELLS
 from nrsed_lib.data.synth.objects import bell, siren
-from nrsed_lib.data.synth.ranges import NB_CELLS
 from nrsed_lib.data.synth.voices import calls, speech
 from nrsed_lib.profile import load_profile
 

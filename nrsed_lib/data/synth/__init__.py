@@ -7,8 +7,7 @@ import numpy as np
 from nrsed_lib.data.soundscapes import ramps
 
 from .blocks import Signal
-from .model import NOISES, TARGETS, Model
-from .ranges import CELLS, Range
+from .model import CELLS, NOISES, TARGETS, Model, Range
 
 __all__ = ["CELLS", "NOISES", "TARGETS", "Model", "Range", "synthesise"]
 
