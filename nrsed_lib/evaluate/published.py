@@ -18,13 +18,7 @@ from nrsed_lib.evaluate.recall import macro_recall
 from nrsed_lib.paths import DATA
 
 NOTHING = "none"  # the text of a clip for which nothing was predicted
-RELEASED = {  # condition -> file of released predictions
-    "clean": "test_clean_sednoise.txt",
-    "10dB": "test_10db_sednoise.txt",
-    "5dB": "test_5db_sednoise.txt",
-    "0dB": "test_0db_sednoise.txt",
-    "-5dB": "test_-5db_sednoise.txt",
-}
+RELEASED = ("clean", "10dB", "5dB", "0dB", "-5dB")  # conditions with a file of released predictions
 TRUTH = "meta/validation.tsv"  # DESED's real validation set, which is the paper's test set
 
 
@@ -41,7 +35,8 @@ def released_recall() -> pd.DataFrame:
     Raises data.download.DownloadError, saying how to get the files, when they cannot be had.
     """
     truth = pd.read_csv(fetch_published(TRUTH), sep="\t")
-    return pd.DataFrame([{"condition": c} | recall_of(fetch_published(f), truth) for c, f in RELEASED.items()])
+    files = {c: fetch_published(f"test_{c.lower()}_sednoise.txt") for c in RELEASED}
+    return pd.DataFrame([{"condition": c} | recall_of(file, truth) for c, file in files.items()])
 
 
 def recall_of(predictions: Path, truth: pd.DataFrame) -> dict:
