@@ -23,7 +23,7 @@ from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Lass, LassTrain
-from nrsed_lib.store import read_tensors
+from nrsed_lib.store import read_tensors, write_table, write_tensors
 from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, kept, warmup_and_cosine
 from nrsed_lib.weights import about_weights, find_weights
 
@@ -153,7 +153,8 @@ def take_weights(files: tuple[Path, Path], settings: Lass, name: str) -> pd.Data
     require_architecture(path, about["architecture"], settings)
     net = {name: value for name, value in read_tensors(path)[0].items() if name.startswith("net.")}
     history = pd.DataFrame(columns=["step", "residual", "entropy"], dtype=float)
-    keep(*files, net, history, weights=name, sha256=about["sha256"])
+    write_tensors(files[0], net, weights=name, sha256=about["sha256"])
+    write_table(files[1], history)
     return history
 
 
