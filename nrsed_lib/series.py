@@ -83,7 +83,7 @@ SERIES: dict[str, Notebook] = {
     "01": Notebook(
         "01_data_preparation",
         reads=("data",),
-        files=("data/recordings.csv", "data/soundscapes.yaml", "data/scenarios/*.yaml"),
+        files=("data/recordings.csv", "data/*.yaml", "data/scenarios/*.yaml"),
         makes=dict.fromkeys(("strong", "weak", "unlabelled", "validation", "test", "test_*", "sources-*"), ".npy"),
         parts=Parts("shard", "nrsed_lib.data.desed.prepare:make_shard"),
     ),
@@ -144,7 +144,7 @@ SERIES: dict[str, Notebook] = {
         "07_ablations",
         needs=("06",),
         reads=("seeds", "evaluate.nb_bootstrap"),
-        files=("data/paper/table1.csv",),
+        files=("data/paper/table1.csv", "data/paper/claims.csv"),
         tables=("table1.csv", "claims.csv"),
         threads=2,
         over_seeds=True,

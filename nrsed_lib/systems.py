@@ -19,11 +19,10 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.separator import Separator, load_separator
-from nrsed_lib.sed.detector import Detector, load_detector, median_filter
+from nrsed_lib.sed.detector import THRESHOLD, Detector, load_detector, median_filter
 from nrsed_lib.training import device
 
 MODELS = ("theta", "random", "no_curriculum", "full")  # g_theta, and the fine-tuned g_alpha of #5, #6 and #7
-THRESHOLD = 0.5  # of a clip-wise prediction to become a query (section II-C)
 
 Input = Literal["mixture", "remix"]  # of a detector
 

@@ -15,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from nrsed_lib.artefacts import Run, run_folder
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.evaluate.difference import differences
+from nrsed_lib.evaluate.table import differences
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.paths import NOTEBOOKS
 from nrsed_lib.profile import PROFILES, load_profile

@@ -1,4 +1,4 @@
-"""BEATs' `.pt` ({"cfg", "model"}) → the names of `sed/beats.py`."""
+"""BEATs' `.pt` ({"cfg", "model"}) → the names of `sed/encoders/beats.py`."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ def check_data(run: Run) -> pd.DataFrame:
         listed = getattr(data, f"nb_{split}")
         try:
             clips = load_split(run, split)
-        except StoreError:
-            rows.append({"split": split, "listed": listed, "present": 0, "remedy": "run `nrsed run --only 01`"})
+        except StoreError as error:
+            rows.append({"split": split, "listed": listed, "present": 0, "remedy": str(error)})
             continue
         silent = clipped = 0
         for part in torch.arange(len(clips)).split(64):

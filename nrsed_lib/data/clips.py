@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,27 @@ EVENT_COLUMNS = ["filename", "onset", "offset", "event_label"]
 Index = Tensor | Sequence[int] | slice | None
 
 
+class Sounds:
+    """Rows of audio and their names: what clips and sources have in common. audio: (nb_rows, nb_samples) int16."""
+
+    names: list[str]
+    audio: Tensor
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
+        """(B, nb_samples) float32 in [-1, 1), of the rows in `index` (all by default)."""
+        rows = self.audio if index is None else self.audio[index]
+        return rows.to(device or self.audio.device).float() / FULL_SCALE
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same with the audio on `device`."""
+        return replace(self, audio=self.audio.to(device))  # type: ignore[type-var]  # what is made of it is a dataclass
+
+
 @dataclass(frozen=True)
-class Clips:
+class Clips(Sounds):
     """Soundscapes of one length, and what is known of the events in them.
 
     names: nb_clips file names. audio: (nb_clips, nb_samples) int16. events: one row an event, with
@@ -46,9 +66,6 @@ class Clips:
             strange = sorted(set(self.events[column]) - set(known))
             if strange:
                 raise ValueError(f"events name {column} {strange[:5]}, which is not among {list(known)[:12]}")
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     @property
     def nb_samples(self) -> int:
@@ -89,10 +106,6 @@ class Clips:
             torch.tensor(self.events[["onset", "offset"]].to_numpy(np.float64).reshape(-1, 2)),
         )
 
-    def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
-        """(B, nb_samples) float32 in [-1, 1), of the clips in `index` (all by default)."""
-        return _waveforms(self.audio, index, device)
-
     def weak(self) -> Tensor:
         """(nb_clips, nb_classes) float32: 1 where a class occurs in a clip."""
         labels = torch.zeros(len(self), len(self.classes))
@@ -110,10 +123,6 @@ class Clips:
         total = torch.zeros(len(self), len(self.classes), nb_frames, dtype=torch.float64)
         total.index_put_((clip, label), covered, accumulate=True)
         return (total >= 0.5 * frame - 1e-9).float()  # 1 ns: half a frame is half a frame despite rounding
-
-    def to(self, device: torch.device | str) -> Clips:
-        """The same clips with their audio on `device`."""
-        return replace(self, audio=self.audio.to(device))
 
     def save(self, folder: Path, split: str) -> None:
         """`<split>.json`, `<split>.tsv`, and last `<split>.npy`: when that is there, all are."""
@@ -140,7 +149,7 @@ class Clips:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Sources(Sounds):
     """Isolated sounds of targets and noises: what soundscapes, noise on the fly and separation are mixed from.
 
     names: `<source recording>/…/<part>`, nb_sources of them. labels: their classes. roles: "target",
@@ -154,9 +163,6 @@ class Sources:
     audio: Tensor
     lengths: Tensor
     sample_rate: int
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     @property
     def recordings(self) -> list[str]:
@@ -179,14 +185,6 @@ class Sources:
         keep = [i for i, r in enumerate(self.roles) if r.partition("/")[0] == role]
         names, labels, roles = ([column[i] for i in keep] for column in (self.names, self.labels, self.roles))
         return Sources(names, labels, roles, self.audio[keep], self.lengths[keep], self.sample_rate)
-
-    def waveforms(self, index: Index = None, device: torch.device | str | None = None) -> Tensor:
-        """(B, nb_samples) float32 in [-1, 1), zeros after each sound's end."""
-        return _waveforms(self.audio, index, device)
-
-    def to(self, device: torch.device | str) -> Sources:
-        """The same sounds with their audio on `device`."""
-        return replace(self, audio=self.audio.to(device))
 
     def save(self, folder: Path, split: str) -> None:
         """`sources-<split>.csv`, then `sources-<split>.npy`."""
@@ -215,11 +213,6 @@ class Sources:
 def list_digest(names: Sequence[str]) -> str:
     """SHA-256 (12 digits) of the sorted names of clips, to stand beside every score: copies of data sets miss clips."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:12]
-
-
-def _waveforms(audio: Tensor, index: Index, device: torch.device | str | None) -> Tensor:
-    rows = audio if index is None else audio[index]
-    return rows.to(device or audio.device).float() / FULL_SCALE
 
 
 def to_int16(audio: np.ndarray) -> np.ndarray:

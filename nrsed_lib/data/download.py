@@ -33,6 +33,10 @@ def fetch(url: str, sha256: str) -> Path:
     name = unquote(urlparse(url).path).lstrip("/")
     cache = cache_root()
     (cache / name).parent.mkdir(parents=True, exist_ok=True)  # pooch's own way fails when two threads do it at once
+
+    def copy(url: str, output_file: str, pooch: object) -> None:  # in place of a download
+        shutil.copyfile(Path(str(mirror), name), output_file)
+
     store = pooch.create(
         path=cache,
         base_url="",
@@ -42,7 +46,7 @@ def fetch(url: str, sha256: str) -> Path:
     )
     pooch.get_logger().setLevel("ERROR")
     try:
-        return Path(store.fetch(name, downloader=_copy_from(Path(mirror), name) if mirror else None))
+        return Path(store.fetch(name, downloader=copy if mirror else None))
     except (ValueError, OSError, requests.RequestException) as error:  # pooch: a wrong hash is a ValueError
         remedy = (
             f"check NRSED_MIRROR={mirror} (or unset it to use the network)"
@@ -52,15 +56,6 @@ def fetch(url: str, sha256: str) -> Path:
         raise DownloadError(
             f"cannot get {name}\n  from {url}\n  with sha256 {sha256}\n  because {error}\n  remedy: {remedy}"
         ) from error
-
-
-def _copy_from(mirror: Path, name: str):
-    """A pooch downloader that copies from a mirror folder."""
-
-    def copy(url: str, output_file: str, pooch: object) -> None:
-        shutil.copyfile(mirror / name, output_file)
-
-    return copy
 
 
 def fetch_all(files: Iterable[tuple[str, str]], nb_threads: int = 8, title: str = "download") -> list[Path]:

@@ -1,4 +1,4 @@
-"""Stage 01: everything that is heard, written once and loaded by the stages after it."""
+"""Notebook 01: everything that is heard, written once and loaded by the notebooks after it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def prepare(run: Run) -> None:
 
 
 def load_split(run: Run, split: str) -> Clips:
-    """The clips of "strong", "weak", "unlabelled", "validation" or "test", for any stage's run."""
+    """The clips of "strong", "weak", "unlabelled", "validation" or "test", for any notebook's run."""
     return Clips.load(run.find(split).parent, split)
 
 

@@ -93,9 +93,8 @@ def noise_track(
         start = max(0, round((k - rng.uniform(0, OVERLAP)) * slot))
         stop = min(data.nb_samples, round((k + 1 + rng.uniform(0, OVERLAP)) * slot))
         sound = isolated(noises, int(rng.choice(noises.by_label[label].numpy())))
-        sound = faded(
-            repeated(sound, stop - start, round(rng.uniform(*PAUSE_SECONDS) * data.sample_rate)), data.sample_rate
-        )
+        pause = round(rng.uniform(*PAUSE_SECONDS) * data.sample_rate)
+        sound = faded(repeated(sound, stop - start, pause), data.sample_rate)
         track[start:stop] += at_level(sound, NOISE_RMS * 10 ** (rng.uniform(*LEVEL_DB) / 20))
         events.append((start / data.sample_rate, stop / data.sample_rate, label))
     return track * min(1.0, PEAK / np.abs(track).max()), events

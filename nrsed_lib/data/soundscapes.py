@@ -139,12 +139,15 @@ def excerpt(sound: Sound, nb_samples: int, rng: Generator) -> Sound:
 
 def faded(sound: Sound, sample_rate: int) -> Sound:
     """The sound with 10 ms cosine ramps at both ends: a cut makes no click."""
-    nb = min(round(FADE_SECONDS * sample_rate), len(sound) // 2)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(nb) + 0.5) / nb)
-    envelope = np.ones(len(sound))
-    envelope[:nb] *= ramp
-    envelope[len(sound) - nb :] *= ramp[::-1]
-    return sound * envelope
+    return sound * ramps(len(sound), min(round(FADE_SECONDS * sample_rate), len(sound) // 2))
+
+
+def ramps(nb_samples: int, nb_ramp: int) -> Sound:
+    """A window of ones (nb_samples,) that rises and falls by a raised cosine over `nb_ramp` samples at its ends."""
+    window = np.ones(nb_samples)
+    window[:nb_ramp] = 0.5 - 0.5 * np.cos(np.pi * (np.arange(nb_ramp) + 0.5) / nb_ramp)
+    window[nb_samples - nb_ramp :] = window[:nb_ramp][::-1]
+    return window
 
 
 def at_level(sound: Sound, rms: float) -> Sound:

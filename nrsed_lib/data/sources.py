@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,8 +10,7 @@ from nrsed_lib.data.clips import Sources, to_int16
 from nrsed_lib.data.soundscapes import PEAK, at_level
 
 SOURCE_RMS = 0.05  # of the active samples; less where the peak would reach full scale
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS = ("train", "validation", "test")  # of isolated sounds
 
 Named = tuple[str, str, str, NDArray[np.int16]]  # name, label, role, sound
 

@@ -1,7 +1,7 @@
 """The ledger: what the paper claims from Table I and Fig. 2, and what it leaves out, put to our runs.
 
-A claim is a row of data: a statistic that is above zero when the claim is true. It is computed on the
-test clips and on each bootstrap draw of them, the same clips for both sides of a comparison (paired).
+A claim is a row of `data/paper/claims.csv`: a statistic that is above zero when the claim is true. It is computed on
+the test clips and on each bootstrap draw of them, the same clips for both sides of a comparison (paired).
 With several training seeds a draw also resamples the seeds, the same for both sides, and averages
 over them, so that the interval covers other clips and other trainings. A 95 % interval above zero:
 holds; below: does not hold; around: undecided.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.stats import rankdata
 from nrsed_lib.evaluate.measure import Cell, Measured
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.resampling import Array, draw_counts, interval, verdict
+from nrsed_lib.paths import DATA
 
 CLEAN = "clean"
 
@@ -36,38 +38,15 @@ class Claim:
     statistic: str = "P1+P2"
 
 
-BEYOND = "beyond the paper"
-PREDICTED = ("4", "5", "6", "7")  # systems that predict their queries
+def read_claims(path: Path = DATA / "paper" / "claims.csv") -> tuple[Claim, ...]:
+    """A claim a row, its fields in columns; systems are separated by spaces."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for side in ("better", "worse"):
+        table[side] = table[side].str.split().map(tuple)
+    return tuple(Claim(*row) for row in table.itertuples(index=False))
 
-CLAIMS = (
-    Claim("true queries help in noise", "IV-A, Table I", ("2",), ("1",), "noise"),
-    Claim("even true queries hurt on clean audio", "IV-A, Table I", ("1",), ("2",), "clean"),
-    Claim("true queries help on average", "IV-A, Table I", ("2",), ("1",)),
-    Claim("all event texts hurt", "IV-B, Table I", ("1",), ("3",)),
-    Claim("fine-tuning helps", "IV-C, Table I", ("7",), ("4",)),
-    Claim("noise chosen by an LLM helps", "IV-C, Table I", ("7",), ("5",)),
-    Claim("random noise is worse than no fine-tuning", "IV-C, Table I", ("4",), ("5",)),
-    Claim("the curriculum helps", "IV-C, Table I", ("7",), ("6",)),
-    Claim("the full method beats no separation on average", "abstract, Table I", ("7",), ("1",)),
-    Claim("the full method beats no separation in noise", "abstract, Table I", ("7",), ("1",), "noise"),
-    Claim("true queries are the best of all", "IV-C, Table I", ("2",), ("7",)),
-    Claim("the full method asks best at every noise level", "IV-C, Fig. 2", ("7",), ("4", "5", "6"), "noise", "recall"),
-    Claim("recall and PSDS go together", "IV-C, Fig. 2", PREDICTED, (), "noise", "rank correlation"),
-    Claim("recall and PSDS go together at one noise level", BEYOND, PREDICTED, (), "noise", "rank correlation within"),
-    Claim("the full method hurts on clean audio", BEYOND, ("1",), ("7",), "clean"),
-    *(
-        claim
-        for n, name in (("7", "full method"), ("6", "no curriculum"), ("5", "no LLM"))
-        for claim in (
-            Claim(f"{name}: fine-tuning helps without separation", BEYOND, (f"{n}-direct",), ("1",), "noise"),
-            Claim(f"{name}: g_θ on the remix beats g_α alone", BEYOND, (n,), (f"{n}-direct",), "noise"),
-            Claim(f"{name}: g_α on the remix beats g_α alone", BEYOND, (f"{n}-remix",), (f"{n}-direct",), "noise"),
-            Claim(f"{name}: g_α on both beats g_α alone", BEYOND, (f"{n}-both",), (f"{n}-direct",), "noise"),
-        )
-    ),
-    Claim("the LLM helps without separation", BEYOND, ("7-direct",), ("5-direct",), "noise"),
-    Claim("the curriculum helps without separation", BEYOND, ("7-direct",), ("6-direct",), "noise"),
-)
+
+CLAIMS = read_claims()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nrsed_lib.data.clips import Clips
 from nrsed_lib.evaluate.resampling import Array
 
 with warnings.catch_warnings():  # a dependency of the library imports pkg_resources
@@ -39,24 +39,13 @@ MAX_EFPR = 100.0  # effective false positives an hour
 DRAWS_AT_ONCE = 64  # bounds memory: (draws, operating points, classes) float64
 
 
-class Labelled(Protocol):
-    """What a metric needs to know about clips; `data.clips.Clips` has it, and so has `Labels`."""
-
-    @property
-    def names(self) -> list[str]: ...
-    @property
-    def classes(self) -> tuple[str, ...]: ...
-    @property
-    def seconds(self) -> float: ...  # that the frames of a clip span, padding included
-    @property
-    def durations(self) -> dict[str, float]: ...  # s, of the recordings: false alarms are counted per hour of these
-    @property
-    def ground_truth(self) -> dict[str, list[tuple[float, float, str]]]: ...  # (onset s, offset s, label)
-
-
 @dataclass(frozen=True)
 class Labels:
-    """Clips without their audio: what travels to other processes."""
+    """What a metric needs to know about clips: `Clips` without their audio, to travel to other processes.
+
+    seconds: that the frames of a clip span, padding included. durations: s, of the recordings: false alarms are counted
+    per hour of these. ground_truth: (onset s, offset s, label), by name.
+    """
 
     names: list[str]
     classes: tuple[str, ...]
@@ -67,6 +56,9 @@ class Labels:
     @classmethod
     def of(cls, clips: Labelled) -> Labels:
         return cls(clips.names, clips.classes, clips.seconds, clips.durations, clips.ground_truth)
+
+
+Labelled = Clips | Labels
 
 
 def psds(frame_scores: Tensor, clips: Labelled) -> dict[str, float]:

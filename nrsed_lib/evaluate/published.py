@@ -6,25 +6,19 @@ data rather than read off.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
 import torch
 
+from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.evaluate.recall import macro_recall
 from nrsed_lib.paths import DATA
 
 NOTHING = "none"  # the text of a clip for which nothing was predicted
-RELEASED = {  # condition -> file of released predictions
-    "clean": "test_clean_sednoise.txt",
-    "10dB": "test_10db_sednoise.txt",
-    "5dB": "test_5db_sednoise.txt",
-    "0dB": "test_0db_sednoise.txt",
-    "-5dB": "test_-5db_sednoise.txt",
-}
+RELEASED = ("clean", "10dB", "5dB", "0dB", "-5dB")  # conditions with a file of released predictions
 TRUTH = "meta/validation.tsv"  # DESED's real validation set, which is the paper's test set
 
 
@@ -40,17 +34,16 @@ def released_recall() -> pd.DataFrame:
     they count as none predicted), clips (digest of the clip list: real copies of DESED miss clips).
     Raises data.download.DownloadError, saying how to get the files, when they cannot be had.
     """
-    truth = read_truth(fetch_published(TRUTH))
-    return pd.DataFrame([{"condition": c} | recall_of(fetch_published(f), truth) for c, f in RELEASED.items()])
-
-
-def read_truth(path: Path) -> pd.DataFrame:
-    """DESED's events: filename, onset, offset, event_label; a clip without events has an empty row."""
-    return pd.read_csv(path, sep="\t")
+    truth = pd.read_csv(fetch_published(TRUTH), sep="\t")
+    files = {c: fetch_published(f"test_{c.lower()}_sednoise.txt") for c in RELEASED}
+    return pd.DataFrame([{"condition": c} | recall_of(file, truth) for c, file in files.items()])
 
 
 def recall_of(predictions: Path, truth: pd.DataFrame) -> dict:
-    """Recall of one file of released predictions: a line a query, `<clip>.wav<tab><text>`."""
+    """Recall of one file of released predictions: a line a query, `<clip>.wav<tab><text>`.
+
+    truth: events with filename and event_label; a clip without events has an empty row.
+    """
     names = sorted(truth.filename.unique())
     classes = sorted(truth.event_label.dropna().unique())
     predicted = pd.read_csv(predictions, sep="\t", names=["filename", "text"])
@@ -64,7 +57,7 @@ def recall_of(predictions: Path, truth: pd.DataFrame) -> dict:
         ),
         "nb_clips": len(names),
         "nb_missing": len(set(names) - set(predicted.filename)),
-        "clips": hashlib.sha256("\n".join(names).encode()).hexdigest()[:12],
+        "clips": list_digest(names),
     }
 
 

@@ -49,11 +49,7 @@ class Bins(nn.Module):
     def gather(self, magnitudes: Tensor) -> Tensor:
         return magnitudes
 
-    def add_up(self, products: Tensor) -> Tensor:
-        return products
-
-    def spread(self, masks: Tensor) -> Tensor:
-        return masks
+    add_up = spread = gather  # a bin is a band of its own
 
 
 class Bands(nn.Module):

@@ -92,12 +92,11 @@ class Mixer:
         level_db = 10 * torch.rand(batch, MAX_INTERFERERS + 2, generator=generator) - 5  # of each sound in its sum
         gains = 10 ** (level_db / 20) * torch.cat([torch.ones_like(twice), twice, present], dim=1)
         classes = torch.cat([queries[:, None], queries[:, None], others], dim=1)  # (B, 5)
-        sounds = self._sounds(classes[gains > 0], generator)  # (nb_sounds, nb_samples)
-        sounds = sounds * gains[gains > 0].to(sounds.device)[:, None]
-        row = (2 * torch.arange(batch)[:, None] + torch.tensor([0, 0, 1, 1, 1]))[
-            gains > 0
-        ]  # target or noise of which mixture
-        sums = sounds.new_zeros(2 * batch, self.nb_samples).index_add_(0, row.to(sounds.device), sounds)
+        heard = gains > 0  # (B, 5)
+        sounds = self._sounds(classes[heard], generator)  # (nb_sounds, nb_samples)
+        sounds = sounds * gains[heard].to(sounds.device)[:, None]
+        row = 2 * torch.arange(batch)[:, None] + torch.tensor([0, 0, 1, 1, 1])  # (B, 5): target or noise of a mixture
+        sums = sounds.new_zeros(2 * batch, self.nb_samples).index_add_(0, row[heard].to(sounds.device), sounds)
         targets, noises = sums[0::2], sums[1::2]
         snr = snr_db[0] + (snr_db[1] - snr_db[0]) * uniform[:, 2]
         _, noises = mix_at_snr(targets, noises, snr.to(targets))

@@ -77,7 +77,7 @@ class Separator(nn.Module):
 
 
 def load_separator(path: Path, profile: Profile) -> Separator:
-    """The separator that stage 05 left at `path`, in eval mode on the device."""
+    """The separator that notebook 05 left at `path`, in eval mode on the device."""
     separator = Separator(profile.lass)
     separator.load_state_dict(read_tensors(path)[0])
     return separator.to(device()).eval()

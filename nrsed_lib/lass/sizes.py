@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import torch
@@ -43,19 +44,6 @@ def block_table(separator: Separator, settings: Lass, sample_rate: int) -> pd.Da
     return table.round(1)
 
 
-@torch.inference_mode()
-def gflops(separator: Separator, nb_samples: int) -> float:
-    """Billions of operations (a multiply-add is two) of the convolutions and linear layers, for one query.
-
-    The DPRNN is left out, see `count_gflop`. A separator on the device "meta" is counted without being run.
-    """
-    film = separator.net.film
-    device = next(film.parameters()).device
-    features = torch.zeros(1, 1 + nb_samples // separator.stft.hop, separator.bands.nb_features, device=device)
-    conditions = torch.zeros(1, film.condition_size, device=device)
-    return count_gflop(separator, lambda: separator.net(features, conditions))
-
-
 def count_gflop(network: nn.Module, compute: Callable[[], object]) -> float:
     """Billions of operations of what `compute` does with `network`: products and convolutions, no Fourier transforms.
 
@@ -69,18 +57,22 @@ def count_gflop(network: nn.Module, compute: Callable[[], object]) -> float:
     return counter.get_total_flops() / 1e9
 
 
+@torch.inference_mode()
 def network_costs(settings: dict[str, Lass], sample_rate: int) -> pd.DataFrame:
     """One row a network: millions of parameters (queries' encoder apart), and what ten seconds cost."""
     rows = []
     for name, lass in settings.items():
         with torch.device("meta"):
+            # on the device "meta" nothing is computed, only counted
             separator = Separator(lass, text=nn.Identity()).eval()
+            features = torch.zeros(1, 1 + 10 * sample_rate // lass.hop, separator.bands.nb_features)
+            conditions = torch.zeros(1, lass.condition_size)
         parameters = sum(p.numel() for p in separator.net.parameters())
         rows.append(
             {
                 "network": name,
                 "parameters / M": parameters / 1e6,
-                "GFLOP for 10 s, without DPRNN": gflops(separator, 10 * sample_rate),
+                "GFLOP for 10 s, without DPRNN": count_gflop(separator, partial(separator.net, features, conditions)),
             }
         )
     return pd.DataFrame(rows).round(2)

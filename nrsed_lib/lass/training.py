@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,11 +19,13 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
-from nrsed_lib.lass.pretrained import take_weights
 from nrsed_lib.lass.separator import Separator
-from nrsed_lib.profile import LassTrain
+from nrsed_lib.profile import Lass, LassTrain
+from nrsed_lib.store import read_tensors, write_table, write_tensors
 from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, kept, warmup_and_cosine
+from nrsed_lib.weights import about_weights, find_weights
 
 NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
 ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
@@ -90,7 +93,7 @@ def train_separator(
         return history
     settings = run.profile.lass
     if settings.weights is not None and texts is None:
-        return take_weights(run, settings.weights)
+        return take_weights(files, settings, settings.weights)
     torch.manual_seed(settings.train.seed)
     separator = Separator(settings).to(device())
     sources = load_sources(run, "train").to(device())
@@ -137,3 +140,42 @@ def mix_and_separate(
 
     sizes = (schedule.batch,)
     return descend("separator", separator, draw, losses, OPTIMISER, schedule, sizes, folder, schedule.seed)
+
+
+def take_weights(files: tuple[Path, Path], settings: Lass, name: str) -> pd.DataFrame:
+    """Leave the weights `name` and, in the second of `files`, a history of no steps, as `train_separator` does.
+
+    Raises WeightsError when they are missing, are no separator's, or of another architecture than the profile's.
+    """
+    path = find_weights(name)
+    about = about_weights(path)
+    if about["kind"] != "audiosep":
+        raise WeightsError(
+            f"{path} holds {about['kind']}, not a separator: set lass.weights to audiosep or audiosep-dp"
+        )
+    require_architecture(path, about["architecture"], settings)
+    net = {name: value for name, value in read_tensors(path)[0].items() if name.startswith("net.")}
+    history = pd.DataFrame(columns=["step", "residual", "entropy"], dtype=float)
+    write_tensors(files[0], net, weights=name, sha256=about["sha256"])
+    write_table(files[1], history)
+    return history
+
+
+def require_architecture(path: Path, found: Mapping[str, Any], settings: Lass) -> None:
+    """Raises WeightsError naming each setting in which the file and the profile differ."""
+    file = {
+        "n_fft": 2 * (found["nb_features"] - 1),
+        "nb_bands": None,
+        "nb_channels": list(found["nb_channels"]),
+        "condition_size": found["condition_size"],
+        "dprnn_layers": found["dprnn_layers"],
+    }
+    if found["dprnn_layers"] or settings.dprnn_layers:
+        file["dprnn_hidden"] = found["dprnn_hidden"]
+    if different := [key for key, value in file.items() if getattr(settings, key) != value]:
+        faults = [
+            f"  lass.{key}: {file[key]} in the file, {getattr(settings, key)} in the profile" for key in different
+        ]
+        raise WeightsError(
+            f"{path} is not the network of the profile:\n" + "\n".join(faults) + "\nset these to the file's"
+        )

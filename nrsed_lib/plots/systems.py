@@ -1,4 +1,4 @@
-"""Figures of stage 3: one clip on its way, and what separation costs."""
+"""Figures of the tests (notebook 06): one clip on its way, and what separation costs."""
 
 from __future__ import annotations
 

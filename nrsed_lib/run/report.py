@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nrsed_lib.evaluate.difference import differences
 from nrsed_lib.evaluate.published import paper_table
+from nrsed_lib.evaluate.table import differences
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import Comparison, compare

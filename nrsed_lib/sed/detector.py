@@ -18,6 +18,7 @@ from nrsed_lib.store import read_tensors
 from nrsed_lib.training import device
 
 PROJECTION = {"mn04": 128}  # channels to which an encoder's embeddings are reduced; BEATs' are taken as they are
+THRESHOLD = 0.5  # of a clip-wise probability, for an event to count as heard and be asked for (section II-C)
 
 
 class Features(NamedTuple):

@@ -22,13 +22,11 @@ from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.llm.selection import Selection, load_selection, random_selection
 from nrsed_lib.profile import Finetune, SnrRange
-from nrsed_lib.sed.detector import Detector, Features, load_detector
+from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector
 from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training_set import Audio, TrainingSet
 from nrsed_lib.training import device, kept
-
-THRESHOLD = 0.5  # of a clip-wise probability, for an event to count as heard (section II-C)
 
 
 @dataclass(frozen=True)

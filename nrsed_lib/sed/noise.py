@@ -73,9 +73,8 @@ class NoiseBank:
         """
         most, none = NB_EVENTS[1], ~allowed.any(1)
         classes = torch.multinomial((allowed | none[:, None]).float(), most, replacement=True)  # (B, E)
-        noises = torch.multinomial((self.members[classes] + 1e-12 * none[:, None, None]).flatten(0, 1), 1).view_as(
-            classes
-        )
+        weights = (self.members[classes] + 1e-12 * none[:, None, None]).flatten(0, 1)
+        noises = torch.multinomial(weights, 1).view_as(classes)
         nb = torch.randint(NB_EVENTS[0], most + 1, (len(allowed), 1), device=allowed.device)
         return noises, (torch.arange(most, device=allowed.device) < nb) & ~none[:, None]
 

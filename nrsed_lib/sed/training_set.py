@@ -12,7 +12,6 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.profile import Batch
 
-SPLITS = ("strong", "weak", "unlabelled")
 ROOM = 0.4  # of a GPU's free memory, at most, may be taken by clips
 
 
@@ -71,7 +70,7 @@ class TrainingSet:
 
     @classmethod
     def load(cls, run: Run, nb_frames: int, device: torch.device) -> TrainingSet:
-        splits = [load_split(run, split) for split in SPLITS]
+        splits = [load_split(run, split) for split in ("strong", "weak", "unlabelled")]
         return cls(
             Audio(tuple(s.audio for s in splits), device).placed(),
             torch.cat([s.strong(nb_frames) for s in splits]).to(device),

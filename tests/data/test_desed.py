@@ -5,6 +5,7 @@ import pytest
 import yaml
 from desed_tree import CLASSES, folder_of, make_tree, strong_lines, write_clips, write_lines
 
+from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.desed.layout import PARTS, condition_part, find_files, listing, read_labels
 from nrsed_lib.errors import DataError
 
@@ -158,7 +159,8 @@ def test_the_hash_of_a_list_is_of_its_names_alone(tree):
     path = tree / PARTS["weak"].metadata[0]
     head, *rows = path.read_text().splitlines()
     write_lines(path, [head, *rows[::-1]])
-    assert listing("weak", CLASSES).digest == of.digest != listing("strong_real", CLASSES).digest
+    assert list_digest(listing("weak", CLASSES).names) == list_digest(of.names)
+    assert list_digest(of.names) != list_digest(listing("strong_real", CLASSES).names)
 
 
 REAL = "cai525/Transformer4SED/becbea2a265ed361e244d1c9ca5b1fce15620d7c/meta/desed"

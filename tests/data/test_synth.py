@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from nrsed_lib.data.synth import CELLS, NOISES, TARGETS, Model, Range, blocks, synthesise
+from nrsed_lib.data.synth.blocks import Take
 from nrsed_lib.data.synth.machines import motor
+from nrsed_lib.data.synth.model import NB_CELLS
 from nrsed_lib.data.synth.objects import bell, siren
-from nrsed_lib.data.synth.ranges import NB_CELLS
 from nrsed_lib.data.synth.voices import calls, speech
 from nrsed_lib.profile import load_profile
 
@@ -21,6 +22,17 @@ SHORT = {"Alarm_bell_ringing", "Cat", "Dishes", "Dog", "Speech"}
 
 def draw(label, seed=0, split="train"):
     return synthesise(label, np.random.default_rng(seed), split, SR)
+
+
+def take(seconds=1, seed=0):
+    return Take(np.random.default_rng(seed), seconds * SR, SR)
+
+
+def unit(range_, value):
+    """Where a value lies in its interval, in [0, 1]: the inverse of `Range.at`."""
+    if range_.log:
+        return np.log(value / range_.low) / np.log(range_.high / range_.low)
+    return (value - range_.low) / (range_.high - range_.low)
 
 
 def spectrum(signal):
@@ -101,7 +113,7 @@ def test_no_parameter_of_a_test_draw_lies_in_a_trained_cell(label):
                 for name, value in {**model.parameters(rng, split), "seconds": model.seconds.draw(rng, split)}.items():
                     range_ = model.seconds if name == "seconds" else model.ranges[name]
                     assert range_.low <= value <= range_.high
-                    cell = range_.unit(value) * NB_CELLS
+                    cell = unit(range_, value) * NB_CELLS
                     assert any(c - 1e-9 <= cell <= c + 1 + 1e-9 for c in cells), (name, value, split)
 
 
@@ -109,7 +121,7 @@ def test_a_range_uses_all_its_cells_and_its_scale():
     rng = np.random.default_rng(0)
     for range_ in (Range(2, 4), Range(100, 1600, log=True)):
         for split, cells in CELLS.items():
-            units = np.array([range_.unit(range_.draw(rng, split)) for _ in range(300)])
+            units = np.array([unit(range_, range_.draw(rng, split)) for _ in range(300)])
             assert set(np.floor(units * NB_CELLS).astype(int)) == set(cells)
     assert Range(100, 1600, log=True).at(0.5) == pytest.approx(400)
     assert Range(100, 1600).at(0.5) == 850
@@ -118,11 +130,11 @@ def test_a_range_uses_all_its_cells_and_its_scale():
 def test_a_model_passes_what_it_drew():
     heard = {}
 
-    def generator(rng, n, sample_rate, **settings):
-        heard.update(settings, n=n, sample_rate=sample_rate)
-        return np.zeros(n)
+    def generator(take, **settings):
+        heard.update(settings, n=take.nb_samples, sample_rate=take.sample_rate)
+        return np.zeros(take.nb_samples)
 
-    model = Model(generator, Range(1, 2), constants={"fixed": "yes"}, pitch=Range(100, 200))
+    model = Model(generator, Range(1, 2), {"pitch": Range(100, 200)}, {"fixed": "yes"})
     model.render(np.random.default_rng(0), "test", SR)
     assert heard["fixed"] == "yes" and heard["sample_rate"] == SR
     assert SR <= heard["n"] <= 2 * SR
@@ -134,7 +146,7 @@ def test_a_model_passes_what_it_drew():
 
 def test_the_oscillator_keeps_exact_time():
     """16 384 000 steps of 2⁻²⁴ a second: 1000 Hz is 16 samples a cycle for ever, without drift."""
-    cycles = blocks.phase(1000.0, 10 * SR, SR)
+    cycles = take(10).phase(1000.0)
     assert np.array_equal(cycles, (np.arange(1, 10 * SR + 1) % 16) / 16)
 
 
@@ -145,14 +157,14 @@ def test_the_buzz_is_the_sum_of_its_harmonics():
 
 
 def test_the_tilt_is_in_decibels_per_hertz():
-    signal = blocks.buzz(blocks.phase(200.0, SR, SR), blocks.tilt(200.0, 1000.0))
+    signal = blocks.buzz(take().phase(200.0), blocks.tilt(200.0, 1000.0))
     power, _ = spectrum(signal)
     assert 10 * np.log10(power[200] / power[1200]) == pytest.approx(20 * np.log10(np.e), abs=0.1)
 
 
 def test_a_ring_peaks_at_its_partials_and_decays_as_told():
     modes, seconds = [500.0, 1370.0, 2930.0], 0.1
-    signal = blocks.ring(modes, seconds, 1.0, SR)
+    signal = take().ring(modes, seconds, 1.0)
     for hz in modes:
         assert peak_near(signal, hz, 100) == pytest.approx(hz, abs=2)
     first, later = signal[: SR // 20], signal[SR // 10 : SR // 10 + SR // 20]  # 0.1 s apart: one decay time
@@ -160,11 +172,11 @@ def test_a_ring_peaks_at_its_partials_and_decays_as_told():
 
 
 def test_a_partial_above_half_the_sample_rate_is_left_out():
-    np.testing.assert_array_equal(blocks.ring([900.0, 9000.0], 0.05, 1.0, SR), blocks.ring([900.0], 0.05, 1.0, SR))
+    np.testing.assert_array_equal(take().ring([900.0, 9000.0], 0.05, 1.0), take().ring([900.0], 0.05, 1.0))
 
 
 def test_noise_has_unit_rms_and_the_spectrum_asked_for():
-    signal = blocks.noise(np.random.default_rng(0), 20 * SR, SR, blocks.band(1000, 2000, 24))
+    signal = take(20).noise(blocks.band(1000, 2000, 24))
     assert np.mean(signal**2) == pytest.approx(1, abs=1e-9)
     power, f = spectrum(signal)
     octave = {hz: power[(f > hz * 0.95) & (f < hz * 1.05)].mean() for hz in (500, 1400, 4000)}
@@ -190,14 +202,13 @@ def test_formants_resonate_where_they_are():
 
 def test_impacts_land_where_they_are_placed():
     click = np.array([1.0, 0.5])
-    out = blocks.place(SR, SR, [0.1, 0.5, 0.99999], [click], [1.0, 0.3, 1.0])
+    out = take().place([0.1, 0.5, 0.99999], [click], [1.0, 0.3, 1.0])
     assert np.flatnonzero(out).tolist() == [1600, 1601, 8000, 8001, 15999]
     assert out[8001] == pytest.approx(0.15)
 
 
 def test_a_shower_drops_as_often_as_asked():
-    rng = np.random.default_rng(0)
-    out = blocks.shower(rng, 100 * SR, SR, 50, [np.ones(1)])
+    out = take(100).shower(50, [np.ones(1)])
     nb = np.count_nonzero(out)
     assert abs(nb - 5000) < 5 * np.sqrt(5000)
 
@@ -206,11 +217,10 @@ def test_a_shower_drops_as_often_as_asked():
 
 
 def test_a_motor_turns_at_its_speed_and_slows_under_load():
-    rng = np.random.default_rng(0)
-    free = motor(rng, 4 * SR, SR, f0=200, brightness=800, air=0.0)[SR : 3 * SR]
+    free = motor(take(4), f0=200, brightness=800, air=0.0)[SR : 3 * SR]
     assert peak_near(free, 200, 60) == pytest.approx(200, abs=2)
     assert peak_near(free, 400, 60) == pytest.approx(400, abs=4)
-    loaded = motor(rng, 8 * SR, SR, f0=200, brightness=800, air=0.0, load=0.2)[SR : 7 * SR]
+    loaded = motor(take(8), f0=200, brightness=800, air=0.0, load=0.2)[SR : 7 * SR]
     power, f = spectrum(loaded)
     fundamental = power[(f > 0.78 * 200) & (f < 1.02 * 200)].sum()  # from 160 Hz at full load to 200 Hz, ± 2 %
     assert fundamental > 0.98 * power[f < 250].sum()
@@ -218,7 +228,7 @@ def test_a_motor_turns_at_its_speed_and_slows_under_load():
 
 
 def test_a_bell_sounds_its_partials_and_is_struck_in_time():
-    signal = bell(np.random.default_rng(0), 3 * SR, SR, hz=1200, ring_s=0.02, strikes=10)
+    signal = bell(take(3), hz=1200, ring_s=0.02, strikes=10)
     assert peak_near(signal, 1200, 50) == pytest.approx(1200, abs=0.03 * 1200)
     loudness = np.abs(signal).reshape(-1, 160).max(1)  # 100 a second
     power = np.abs(np.fft.rfft(loudness - loudness.mean()))
@@ -226,7 +236,7 @@ def test_a_bell_sounds_its_partials_and_is_struck_in_time():
 
 
 def test_a_siren_stays_between_its_pitches():
-    signal = siren(np.random.default_rng(0), 5 * SR, SR, low=600, span=2.0, rate=0.4, hold=0.0)
+    signal = siren(take(5), low=600, span=2.0, rate=0.4, hold=0.0)
     power, f = spectrum(signal)
     within = power[(f > 580) & (f < 1220)].sum()
     assert within > 100 * power[f < 560].sum()
@@ -236,7 +246,7 @@ def test_a_siren_stays_between_its_pitches():
 def test_a_call_has_the_pitch_it_was_given():
     silent_mouth = {"mouth": ((700, 1400, 2900),)}
     signal = calls(
-        np.random.default_rng(0), SR, SR, f0=500, rise=1, fall=1, length=1.0, pause=1, tract=1.0, breath=0.0,
+        take(), f0=500, rise=1, fall=1, length=1.0, pause=1, tract=1.0, breath=0.0,
         brightness=1500, attack=0.05, **silent_mouth,
     )  # fmt: skip
     lags = np.correlate(signal[4000:8000], signal[4000:8000], "full")[3999:]
@@ -245,7 +255,7 @@ def test_a_call_has_the_pitch_it_was_given():
 
 def test_speech_is_voiced_below_and_hissed_above_in_turn():
     """Syllables: the level rises and falls several times a second, and highs come when lows are weak."""
-    signal = speech(np.random.default_rng(2), 4 * SR, SR, f0=120, tract=1.0, rate=4.5, effort=1500)
+    signal = speech(take(4, seed=2), f0=120, tract=1.0, rate=4.5, effort=1500)
     pieces = signal[: 4 * SR // 400 * 400].reshape(-1, 400) * np.hanning(400)
     power = np.square(np.abs(np.fft.rfft(pieces)))  # 40 Hz a bin, 40 frames a second
     voiced, hissed = power[:, 2:25].sum(1), power[:, 100:].sum(1)

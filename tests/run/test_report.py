@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrsed_lib.evaluate.difference import with_differences
 from nrsed_lib.evaluate.measure import Measured
 from nrsed_lib.evaluate.published import paper_table
-from nrsed_lib.evaluate.table import table1
+from nrsed_lib.evaluate.table import table1, with_differences
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run.report import write_report

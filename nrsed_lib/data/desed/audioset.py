@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.data.desed.layout import find_files, listing, read_tsv
+from nrsed_lib.data.desed.layout import find_files, listing, read_tsv, require
 from nrsed_lib.data.desed.shards import Item
 from nrsed_lib.data.ontology import Ontology, load_ontology
 from nrsed_lib.data.soundscapes import generator
@@ -46,9 +46,7 @@ def strong_labels(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
     names: id → name of a label. Raises DataError naming file, line and value for a missing column, a segment
     that is not <video>_<milliseconds>, a label without a name, or times that are no interval.
     """
-    table = read_tsv(path)
-    if missing := [c for c in COLUMNS if c not in table]:
-        raise DataError(f"{path} has no column {missing[0]!r} but {list(table.columns)}; it must have {COLUMNS}")
+    table = read_tsv(path, COLUMNS)
     events = pd.DataFrame(
         {
             "segment_id": table["segment_id"],
@@ -57,14 +55,12 @@ def strong_labels(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
             "label": table["label"].map(names),
         }
     )
-    for column, wrong, what in (
-        ("segment_id", ~events["segment_id"].str.fullmatch(r"[\w-]{11}_\d+"), "is not <video>_<milliseconds>"),
-        ("label", events["label"].isna(), f"has no name in {NAMES} or the AudioSet ontology"),
-        ("end_time_seconds", ~(events["offset"] > events["onset"]), "is not after the start"),
+    for column, right, else_ in (
+        ("segment_id", events["segment_id"].str.fullmatch(r"[\w-]{11}_\d+"), "is not <video>_<milliseconds>"),
+        ("label", events["label"].notna(), f"has no name in {NAMES} or the AudioSet ontology"),
+        ("end_time_seconds", events["offset"] > events["onset"], "is not after the start"),
     ):
-        if wrong.any():
-            line = int(wrong.to_numpy().argmax())
-            raise DataError(f"{path}, line {table.index[line] + 2}: {column} {table[column].iloc[line]!r} {what}")
+        require(path, table, right, column, else_)
     return events.drop_duplicates(ignore_index=True)
 
 
@@ -72,7 +68,7 @@ def label_names(ontology: Ontology, path: Path) -> dict[str, str]:
     """Id → name, of the ontology and of the file that comes with the strong labels, if it is there."""
     names = dict(ontology.names)
     if path.is_file():
-        table = read_tsv(path, names=["id", "name"])
+        table = read_tsv(path, ["id", "name"], header=False)
         names |= dict(zip(table["id"], table["name"], strict=True))
     return names
 

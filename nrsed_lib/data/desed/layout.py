@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,96 +21,36 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from nrsed_lib.data.clips import EVENT_COLUMNS, list_digest
+from nrsed_lib.data.clips import EVENT_COLUMNS
 from nrsed_lib.errors import DataError
-from nrsed_lib.paths import data_root
+from nrsed_lib.paths import DATA, data_root
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
 WILD_SNRS = (10, 5, 0, -5)  # dB, of the release
 
-SYNTHETIC = "Zenodo record 6026841 (dcase_synth.zip): `nrsed data fetch synthetic`"
-REAL = (
-    "labels: Zenodo record 4639776, `nrsed data fetch labels`; audio: it is YouTube's and in no public archive, so "
-    "download what is left with the `desed` package (desed.download_audioset_data) and ask the organisers for the "
-    "rest with the form on https://project.inria.fr/desed/, sending the list of missing files"
-)
-STRONG_REAL = f"labels: Zenodo record 6444477, `nrsed data fetch strong-labels`; {REAL.partition('; ')[2]}"
-PUBLIC_EVAL = "Zenodo record 4560759 (DESED_public_eval.tar.gz): `nrsed data fetch public-eval`"
-WILD = "Zenodo records 14013803 and 13910598: `nrsed data fetch wild`, `nrsed data fetch wild-2`"
-
 
 @dataclass(frozen=True)
 class Part:
-    """folders, metadata: patterns under the root, the first that is there counts. labels: what the label file
-    knows of a clip's events. nb_clips: as published. where: how to get it. Parts without a `split` are
-    read by nothing but the check: the method mixes its training noise itself."""
+    """A row of `data/desed.yaml`, which explains them."""
 
-    folders: tuple[str, ...]
-    metadata: tuple[str, ...]
+    folders: list[str]
+    metadata: list[str]
     labels: Literal["strong", "weak", "none"]
     nb_clips: int
     where: str
     split: str | None = None
 
 
-def _synthetic(split: str, nb_clips: int, use: str) -> Part:
-    audio, labels = f"audio/{split}/synthetic21_{split}", f"metadata/{split}/synthetic21_{split}/soundscapes.tsv"
-    tops = ("dcase_synth/", "")  # as the archive unpacks, and as the task's script links it
-    folders = tuple(f"{top}{audio}/soundscapes{rate}" for rate in ("", "_16k") for top in tops)
-    return Part(folders, tuple(top + labels for top in tops), "strong", nb_clips, SYNTHETIC, use)
+def _parts() -> dict[str, Part]:
+    table = yaml.safe_load((DATA / "desed.yaml").read_text())
+    parts = {name: Part(**about) for name, about in table["parts"].items()}
+    for name, about in table["wild"].items():
+        folders = [f"WildDESED/**/{about['folder']}"]
+        parts[name] = replace(parts[about["of"]], folders=folders, where=about["where"], split=about.get("split"))
+    return parts
 
 
-def _real(folder: str, metadata: str, **about) -> Part:
-    return Part((f"audio/{folder}", f"audio/{folder}_16k"), (f"metadata/{metadata}",), **about)
-
-
-def _wild(folder: str, of: Part, use: str | None = None) -> Part:
-    """The same clips and labels in noise. How the archives nest their folders is not documented: any depth."""
-    return replace(of, folders=(f"WildDESED/**/{folder}",), where=WILD, split=use)
-
-
-PARTS: dict[str, Part] = {
-    "synthetic_train": _synthetic("train", 10_000, "strong"),
-    "strong_real": _real(
-        "train/strong_label_real",
-        "train/audioset_strong.tsv",
-        labels="strong",
-        nb_clips=3463,  # with a label; the task counts 3470
-        where=STRONG_REAL,
-        split="strong",
-    ),
-    "weak": _real("train/weak", "train/weak.tsv", labels="weak", nb_clips=1578, where=REAL, split="weak"),
-    "unlabelled": _real(
-        "train/unlabel_in_domain",
-        "train/unlabel_in_domain.tsv",
-        labels="none",
-        nb_clips=14_412,
-        where=REAL,
-        split="unlabelled",
-    ),
-    "synthetic_validation": _synthetic("validation", 2500, "validation"),
-    "real_validation": _real(
-        "validation/validation",
-        "validation/validation.tsv",
-        labels="strong",
-        nb_clips=1168,
-        where=REAL,
-        split="test",
-    ),
-    "public_eval": Part(
-        ("audio/eval/public", "dataset/audio/eval/public", "DESEDpublic_eval/dataset/audio/eval/public"),
-        ("metadata/eval/public.tsv", "dataset/metadata/eval/public.tsv"),
-        "strong",
-        692,
-        PUBLIC_EVAL,
-    ),
-}
-for _snr in WILD_SNRS:
-    PARTS[f"wild_test_{_snr}dB"] = _wild(f"test{_snr}db", PARTS["real_validation"], "test")
-for _snr in WILD_SNRS:
-    PARTS[f"wild_train_{_snr}dB"] = _wild(f"train{_snr}db", PARTS["synthetic_train"])
-    PARTS[f"wild_validation_{_snr}dB"] = _wild(f"val{_snr}db", PARTS["synthetic_validation"])
-PARTS["wild_weak"] = _wild("train_weak", PARTS["weak"])
+PARTS = _parts()
 
 
 def parts_of(split: str) -> list[str]:
@@ -141,11 +81,6 @@ class Listing:
     folder: Path | None
     nb_duplicates: int = 0
 
-    @property
-    def digest(self) -> str:
-        """SHA-256 (12 digits) of the sorted names."""
-        return list_digest(self.names)
-
     @cached_property
     def files(self) -> dict[str, Path]:
         """Name → path of the clips that are there; another extension than the listed one will do."""
@@ -167,8 +102,8 @@ def listing(part: str, classes: Sequence[str]) -> Listing:
     """The clips of a part. Raises DataError when there is no label file, or it breaks a rule (`read_labels`)."""
     about, root = PARTS[part], data_root()
     own = _layout(root).get(part, {})
-    folder = _find(root, (own["folder"],) if "folder" in own else about.folders, part)
-    metadata = _find(root, (own["metadata"],) if "metadata" in own else about.metadata, part)
+    folder = _find(root, [own["folder"]] if "folder" in own else about.folders, part)
+    metadata = _find(root, [own["metadata"]] if "metadata" in own else about.metadata, part)
     if metadata:
         names, events, nb_duplicates = read_labels(metadata, about.labels, classes)
         return Listing(part, names, events, folder, nb_duplicates)
@@ -219,16 +154,10 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
     dropped. Raises DataError naming file, line and value for a missing column, a class not in `classes`, a
     time that is no number, an offset not after its onset, or a name that is a path.
     """
-    table = read_tsv(path)
-    missing = [c for c in COLUMNS[labels] if c not in table]
-    if missing:
-        raise DataError(
-            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it the file of {labels} labels? "
-            f"It must have {COLUMNS[labels]}, separated by tabs"
-        )
-    table = table[COLUMNS[labels]]
-    complain = _Complaint(path, table)
-    complain.where((table["filename"] == "") | table["filename"].str.contains(r"[/\\]"), "filename", "is no file name")
+    table = read_tsv(path, COLUMNS[labels])
+    complain = partial(require, path, of="filename")
+    named = (table["filename"] != "") & ~table["filename"].str.contains(r"[/\\]")
+    complain(table, named, "filename", "is no file name")
     repeated = table.duplicated()
     table = table[~repeated]
     names = table["filename"].drop_duplicates().tolist()
@@ -238,19 +167,22 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
         table = table.assign(event_label=table["event_labels"].str.split(",")).explode("event_label")
         table = table.assign(event_label=table["event_label"].str.strip(), onset=np.nan, offset=np.nan)
     table = table[table["event_label"] != ""]
-    complain.where(~table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}", table)
+    complain(table, table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}")
     if labels == "strong":
         for column in ("onset", "offset"):
             seconds = pd.to_numeric(table[column], errors="coerce")
-            complain.where(~np.isfinite(seconds), column, "is no number of seconds", table)
+            complain(table, np.isfinite(seconds), column, "is no number of seconds")
             table = table.assign(**{column: seconds})
-        complain.where(table["onset"] < 0, "onset", "is before the clip", table)
-        complain.where(table["offset"] <= table["onset"], "offset", "is not after the onset", table)
+        complain(table, table["onset"] >= 0, "onset", "is before the clip")
+        complain(table, table["offset"] > table["onset"], "offset", "is not after the onset")
     return names, table[EVENT_COLUMNS].drop_duplicates().reset_index(drop=True), int(repeated.sum())
 
 
-def read_tsv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
-    """All values as stripped text, blanks as "". names: of the columns, for a file without a header."""
+def read_tsv(path: Path, columns: list[str], header: bool = True) -> pd.DataFrame:
+    """All values as stripped text, blanks as "". header: the file names its columns; else they are `columns`.
+
+    Raises DataError for a file that is no such table, or lacks one of `columns`.
+    """
     try:
         table = pd.read_csv(
             path,
@@ -259,26 +191,30 @@ def read_tsv(path: Path, names: list[str] | None = None) -> pd.DataFrame:
             keep_default_na=False,
             quoting=3,  # nothing is quoted; a quote is a character
             encoding="utf-8-sig",
-            names=names,
+            names=None if header else columns,
             skip_blank_lines=False,  # lines are counted in messages
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read as a table separated by tabs: {error}; download it again") from error
     table.columns = table.columns.astype(str).str.strip()
+    if missing := [c for c in columns if c not in table]:
+        raise DataError(
+            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it another file? "
+            f"It must have {columns}, separated by tabs"
+        )
     table = table.fillna("").apply(lambda column: column.str.strip())
-    return table[(table != "").any(axis=1)]
+    return table.loc[(table != "").any(axis=1), columns]
 
 
-@dataclass(frozen=True)
-class _Complaint:
-    path: Path
-    table: pd.DataFrame
+def require(path: Path, table: pd.DataFrame, right: pd.Series, column: str, else_: str, of: str = "") -> None:
+    """Raises DataError naming file, line and value of the first row of `table` that is not `right`, and what it is.
 
-    def where(self, wrong: pd.Series, column: str, what: str, table: pd.DataFrame | None = None) -> None:
-        table = self.table if table is None else table
-        if wrong.any():
-            row, line = table[wrong].iloc[0], int(table.index[wrong][0]) + 2  # a header, and from one
-            raise DataError(
-                f"{self.path}, line {line}: {column} {str(row[column])!r} of {row['filename']!r} {what} "
-                f"({int(wrong.sum())} such rows); correct the file or download it again"
-            )
+    table: of `read_tsv`. of: the column that says whose value it is.
+    """
+    if not right.all():
+        row, line = table[~right].iloc[0], int(table.index[~right][0]) + 2  # a header, and from one
+        whose = f" of {row[of]!r}" if of else ""
+        raise DataError(
+            f"{path}, line {line}: {column} {str(row[column])!r}{whose} {else_} "
+            f"({int((~right).sum())} such rows); correct the file or download it again"
+        )

@@ -1,7 +1,7 @@
-"""Stage 01 for DESED: what is on disk becomes shards in the cache, and this stage's folder points to them.
+"""Notebook 01 for DESED: what is on disk becomes shards in the cache, and the notebook's folder points to them.
 
-Each shard may be made ahead of the stage by a job of its own (`make_shard`). The shards outlive changes of the code;
-those of a list that has changed are removed when nobody takes them any more (`kept.py`). A clip that is missing or
+Each shard may be made ahead of it by a job of its own (`make_shard`). The shards outlive changes of the code;
+those of a list that has changed are removed when nobody takes them any more (`users.py`). A clip that is missing or
 cannot be read is left out of the audio, the events and the durations alike, and `results/<profile>/data.csv` says how
 many there are; the tests hear the clips that are there in every condition.
 """
@@ -51,12 +51,12 @@ def wanted(data: Data, split: str) -> dict[str, list[Item]]:
 
 
 def shards_of(data: Data) -> list[str]:
-    """What stage 01 makes a shard of: splits, the test clips in each condition, isolated sounds."""
+    """What notebook 01 makes a shard of: splits, the test clips in each condition, isolated sounds."""
     return [*TRAINED_ON, *data.conditions, *(f"sources-{split}" for split in SPLITS)]
 
 
 def make_shard(run: Run, what: str) -> None:
-    """Make one of `shards_of`, for the stage to find. Raises DataError as `prepare_sounds` does."""
+    """Make one of `shards_of`, for the notebook to find. Raises DataError as `prepare_sounds` does."""
     data = run.profile.data
     _all_there(data)
     if what.startswith("sources-"):
@@ -66,22 +66,26 @@ def make_shard(run: Run, what: str) -> None:
 
 
 def _version(data: Data, condition: str) -> dict[str, list[Item]]:
+    """The test clips of a condition, as `wanted`: those of the clean ones that are there in its noise, too."""
     clean = wanted(data, "test")
-    return clean if condition == "clean" else _noisy(data, condition, clean)
+    if condition == "clean":
+        return clean
+    part = condition_part(condition)
+    files = listing(part, data.classes).files
+    return {part: [Item(i.name, files[i.name]) for items in clean.values() for i in items if i.name in files]}
 
 
 def _clips(run: Run, parts: dict[str, list[Item]]) -> tuple[Path, pd.DataFrame]:
-    form = Format(run.profile.data.sample_rate, run.profile.data.nb_samples)
-    return _converted(run, [item for items in parts.values() for item in items], form, "-".join(parts))
+    return _converted(run, [item for items in parts.values() for item in items], "-".join(parts))
 
 
 def _sounds(run: Run, split: str, sounds: dict[str, list[tuple[Item, str, str]]]) -> tuple[Path, pd.DataFrame]:
-    form = Format(run.profile.data.sample_rate, run.profile.data.nb_samples, level=True)
-    return _converted(run, [item for item, *_ in sounds.get(split, [])], form, f"sources-{split}")
+    return _converted(run, [item for item, *_ in sounds.get(split, [])], f"sources-{split}", level=True)
 
 
-def _converted(run: Run, items: list[Item], form: Format, name: str) -> tuple[Path, pd.DataFrame]:
-    folder = shard_folder(run.profile.data)
+def _converted(run: Run, items: list[Item], name: str, level: bool = False) -> tuple[Path, pd.DataFrame]:
+    data, folder = run.profile.data, shard_folder(run.profile.data)
+    form = Format(data.sample_rate, data.nb_samples, level)
     take(path_of(items, form, folder, name), name, run.folder)
     return convert(items, form, folder, name)
 
@@ -131,12 +135,6 @@ def noisy_conditions(data: Data) -> list[str]:
 
 def _condition(run: Run, condition: str) -> Path:
     return run.folder / f"test_{condition}.npy"
-
-
-def _noisy(data: Data, condition: str, clean: dict[str, list[Item]]) -> dict[str, list[Item]]:
-    part = condition_part(condition)
-    files = listing(part, data.classes).files
-    return {part: [Item(i.name, files[i.name]) for items in clean.values() for i in items if i.name in files]}
 
 
 def _all_there(data: Data) -> None:

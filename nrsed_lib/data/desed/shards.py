@@ -192,7 +192,7 @@ def _join(path: Path, pieces: Sequence[Path], form: Format, nb_rows: int) -> Non
 
 
 def nb_cores() -> int:
-    """Cores this process may use: stage 01 has them to itself."""
+    """Cores this process may use: notebook 01 has them to itself."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

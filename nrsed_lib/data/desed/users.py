@@ -1,6 +1,6 @@
 """Which shards of the cache are still wanted: those of a list that changed make room.
 
-Each user of shards (the folder of a stage 01) notes beside them which shard of every name it takes, before that is
+Each user of shards (the folder of a notebook 01) notes beside them which shard of every name it takes, before that is
 made. A shard that no user takes any more is removed; a user whose folder is gone takes none. So profiles that
 share a cache keep their shards, and what one of them had of an older list goes.
 """

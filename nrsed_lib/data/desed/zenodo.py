@@ -10,38 +10,23 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pooch
 import requests
 from tqdm import tqdm
 
 from nrsed_lib.errors import DownloadError
-from nrsed_lib.paths import cache_root, data_root
+from nrsed_lib.paths import DATA, cache_root, data_root
 
 API = "https://zenodo.org/api/records"
 PART = r"\.z\d\d"  # of a zip that is split over several files
 SEVEN_ZIP = ("7zz", "7z", "7za")
 CHUNK = 1 << 20  # bytes
 TIMEOUT = (10, 60)  # s to connect, and between bytes
-# What `nrsed data fetch` knows: record, and the folder under the root of the data to unpack it in.
-RECORDS = {
-    "synthetic": ("6026841", "."),
-    "labels": ("4639776", "."),
-    "strong-labels": ("6444477", "metadata/train"),
-    "public-eval": ("4560759", "."),
-    "wild": ("14013803", "WildDESED"),
-    "wild-2": ("13910598", "WildDESED"),
-    "fsd50k": ("4060432", "task9/FSD50K"),
-    "clotho": ("4783391", "task9/clotho"),
-    "task9-captions": ("10887496", "task9"),
-    "task9-validation": ("10886481", "task9"),
-    "task9-evaluation": ("11425256", "task9"),
-}
-# Of a record with more than is needed; all files of the others.
-ONLY = {
-    "synthetic": {"dcase_synth.zip"},
-    "labels": {"audioset_metadata.tar.gz"},
-    "strong-labels": {"audioset_strong.tsv"},
-}
+# What `nrsed data fetch` knows: name -> record, the folder under the root of the data to unpack it in, and the files
+# that are needed of it, separated by spaces (else all).
+_TABLE = pd.read_csv(DATA / "zenodo.csv", dtype=str, keep_default_na=False)
+RECORDS = {str(name): about for name, *about in _TABLE.itertuples(index=False)}
 
 
 def fetch_record(name: str, api: str = API) -> list[Path]:
@@ -51,7 +36,7 @@ def fetch_record(name: str, api: str = API) -> list[Path]:
     """
     if name not in RECORDS:
         raise DownloadError(f"no record {name!r}: use one of {', '.join(RECORDS)}")
-    record, folder = RECORDS[name]
+    record, folder, only = RECORDS[name]
     target = data_root() / folder
     mark = target / f".zenodo-{record}"  # written last
     if mark.exists():
@@ -65,7 +50,7 @@ def fetch_record(name: str, api: str = API) -> list[Path]:
             f"cannot read Zenodo record {record} because {error}\n  remedy: check the connection and run again, or "
             f"download https://zenodo.org/records/{record} by hand and unpack it in {target}"
         ) from error
-    wanted = ONLY.get(name, set(files))
+    wanted = set(only.split()) or set(files)
     if absent := sorted(wanted - set(files)):
         raise DownloadError(
             f"Zenodo record {record} has no {absent}; it has {sorted(files)}: unpack it in {target} by hand"

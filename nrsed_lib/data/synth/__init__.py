@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocks import Signal
-from .model import Model
-from .noises import NOISES
-from .ranges import CELLS, Range, Split
-from .targets import TARGETS
+from nrsed_lib.data.soundscapes import ramps
 
-__all__ = ["CELLS", "NOISES", "TARGETS", "Model", "Range", "Split", "synthesise"]
+from .blocks import Signal
+from .model import CELLS, NOISES, TARGETS, Model, Range
+
+__all__ = ["CELLS", "NOISES", "TARGETS", "Model", "Range", "synthesise"]
 
 PEAK = 0.9
 SILENCE = 0.01  # of the peak (-40 dB): a draw starts and ends where it passes this
 EDGE_SECONDS = 0.005  # raised-cosine fades at both ends, so that no draw starts or ends with a click
 
 
-def synthesise(label: str, rng: np.random.Generator, split: Split, sample_rate: int = 16_000) -> Signal:
+def synthesise(label: str, rng: np.random.Generator, split: str, sample_rate: int = 16_000) -> Signal:
     """One draw of the class `label`: float64 (nb_samples,), peak 0.9, zero mean, of its natural duration.
 
     `split` ("train", "validation" or "test") says from which cells of the parameter ranges to draw (see Range).
@@ -33,14 +32,6 @@ def synthesise(label: str, rng: np.random.Generator, split: Split, sample_rate: 
     signal = models[rng.integers(len(models))].render(rng, split, sample_rate)
     heard = np.flatnonzero(np.abs(signal) > SILENCE * np.max(np.abs(signal)))
     signal = signal[heard[0] : heard[-1] + 1]
-    window = _edges(len(signal), round(EDGE_SECONDS * sample_rate))
+    window = ramps(len(signal), round(EDGE_SECONDS * sample_rate))
     signal = window * (signal - np.sum(window * signal) / np.sum(window))
     return signal * (PEAK / np.max(np.abs(signal)))
-
-
-def _edges(n: int, edge: int) -> Signal:
-    window = np.ones(n)
-    ramp = 0.5 - 0.5 * np.cos(np.pi * (np.arange(edge) + 0.5) / edge)
-    window[:edge] = ramp
-    window[n - edge :] = ramp[::-1]
-    return window

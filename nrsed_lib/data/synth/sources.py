@@ -9,7 +9,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.soundscapes import generator
-from nrsed_lib.data.sources import SPLITS, Named, Split, levelled, pack
+from nrsed_lib.data.sources import SPLITS, Named, levelled, pack
 from nrsed_lib.data.synth import NOISES, TARGETS, synthesise
 from nrsed_lib.profile import Data
 
@@ -24,7 +24,7 @@ def prepare_sounds(run: Run) -> None:
             synthesised_sources(run.profile.data, split).save(run.folder, split)
 
 
-def synthesised_sources(data: Data, split: Split) -> Sources:
+def synthesised_sources(data: Data, split: str) -> Sources:
     """Draws of every class of the profile, from the parameter ranges of `split`.
 
     Raises ValueError naming the classes that no generator makes.

@@ -4,25 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .blocks import (
-    HOP,
-    Signal,
-    band,
-    buzz,
-    contour,
-    drift,
-    fade,
-    formants,
-    frames,
-    moving_filter,
-    noise,
-    peak,
-    phase,
-    place,
-    sine,
-    tilt,
-    unit_rms,
-)
+from .blocks import HOP, Signal, Take, band, buzz, formants, frames, moving_filter, peak, sine, tilt, unit_rms
 
 WIDTHS = np.array([90.0, 120.0, 170.0])  # Hz, of the formants that move
 UPPER = np.array([3500.0, 4500.0, 5500.0, 6500.0, 7500.0])  # Hz, those that do not: a tube of 17 cm
@@ -61,38 +43,28 @@ CONSONANTS = np.array(
 
 
 def voice(
-    rng: np.random.Generator,
-    f0: Signal,
-    level: Signal,
-    breath: Signal | float,
-    mouth: Signal,
-    tract: float,
-    brightness: float,
-    sample_rate: int,
+    take: Take, f0: Signal, level: Signal, breath: Signal | float, mouth: Signal, tract: float, brightness: float
 ) -> Signal:
-    """Glottal pulses at f0 (n,) Hz with amplitude `level`, and breath noise, through a mouth that moves.
+    """Glottal pulses at f0 (nb_samples,) Hz with amplitude `level`, and breath noise, through a mouth that moves.
 
-    mouth: the first three formants (frames(n), 3) in Hz; tract: scale of all formants (above 1: a short throat);
-    brightness: spectral tilt of the pulses (Hz for each 8.7 dB).
+    mouth: the first three formants (frames(nb_samples), 3) in Hz; tract: scale of all formants (above 1: a short
+    throat); brightness: spectral tilt of the pulses (Hz for each 8.7 dB).
     """
-    n = len(f0)
-    jitter = 1 + 0.01 * drift(rng, n, sample_rate, 40)
-    pulses = unit_rms(buzz(phase(f0 * jitter, n, sample_rate), tilt(f0, brightness)))
-    source = pulses + breath * (rng.random(n) - 0.5) * np.sqrt(12)
+    jitter = 1 + 0.01 * take.drift(40)
+    pulses = unit_rms(buzz(take.phase(f0 * jitter), tilt(f0, brightness)))
+    source = pulses + breath * (take.rng.random(take.nb_samples) - 0.5) * np.sqrt(12)
     upper = np.broadcast_to(UPPER, (len(mouth), len(UPPER)))
     tracks = np.concatenate([mouth, upper], axis=1) * tract
-    return moving_filter(source * level, formants(tracks, np.concatenate([WIDTHS, UPPER_WIDTHS]), sample_rate))
+    return moving_filter(source * level, formants(tracks, np.concatenate([WIDTHS, UPPER_WIDTHS]), take.sample_rate))
 
 
-def speech(
-    rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, tract: float, rate: float, effort: float
-) -> Signal:
+def speech(take: Take, *, f0: float, tract: float, rate: float, effort: float) -> Signal:
     """Syllables: a consonant (fricative, plosive, nasal or glide), a vowel, now and then a final consonant or a pause.
 
     f0: mean pitch (Hz); tract: scale of the formants; rate: syllables a second; effort: spectral tilt (Hz).
     """
-    times, vowels, voiced, hiss, hiss_bands = [0.0], [VOWELS[rng.integers(10)]], [0.0], [], []
-    t, seconds = 0.01, n / sample_rate
+    times, vowels, voiced, hiss, hiss_bands = [0.0], [VOWELS[take.rng.integers(10)]], [0.0], [], []
+    t, seconds = 0.01, take.seconds
 
     def stay(duration: float, vowel: Signal, level: float) -> None:
         nonlocal t
@@ -103,8 +75,8 @@ def speech(
         t += duration
 
     def consonant(following: Signal) -> None:
-        low, high, noisy, voicing, duration = CONSONANTS[rng.integers(len(CONSONANTS))]
-        duration *= 0.8 + 0.5 * rng.random()
+        low, high, noisy, voicing, duration = CONSONANTS[take.rng.integers(len(CONSONANTS))]
+        duration *= 0.8 + 0.5 * take.rng.random()
         if duration < 0.03:
             stay(0.05, following, 0.0)
         if noisy:
@@ -113,36 +85,33 @@ def speech(
         stay(duration, following * (0.6, 1.1, 1.0) if voicing else following, voicing)
 
     while t < seconds - 0.12:
-        vowel = VOWELS[rng.integers(10)]
-        if rng.random() < 0.85:
+        vowel = VOWELS[take.rng.integers(10)]
+        if take.rng.random() < 0.85:
             consonant(vowel)
-        stay((0.45 + 0.5 * rng.random()) / rate, vowel, 0.6 + 0.4 * rng.random())
-        if rng.random() < 0.3:
+        stay((0.45 + 0.5 * take.rng.random()) / rate, vowel, 0.6 + 0.4 * take.rng.random())
+        if take.rng.random() < 0.3:
             consonant(vowel)
-        if rng.random() < 0.1:
-            stay(0.1 + 0.2 * rng.random(), vowel, 0.0)
+        if take.rng.random() < 0.1:
+            stay(0.1 + 0.2 * take.rng.random(), vowel, 0.0)
     times.append(t)
     vowels.append(vowels[-1])
     voiced.append(0.0)
 
-    clock = np.arange(n) / sample_rate
-    melody = f0 * contour([1.12, 0.88], n) * (1 + 0.22 * drift(rng, n, sample_rate, 0.8 * rate))
-    grid = (np.arange(frames(n)) - 1) * HOP / sample_rate
+    level = np.interp(take.time, times, voiced)
+    melody = f0 * take.contour([1.12, 0.88]) * (1 + 0.22 * take.drift(0.8 * rate))
+    grid = (np.arange(frames(take.nb_samples)) - 1) * HOP / take.sample_rate
     mouth = np.stack([np.interp(grid, times, track) for track in np.array(vowels).T], 1)
-    level = np.interp(clock, times, voiced)
-    out = peak(voice(rng, melody, level, 0.04, mouth, tract, effort, sample_rate))
+    out = peak(voice(take, melody, level, 0.04, mouth, tract, effort))
     for (start, end, loud), (low, high) in zip(hiss, hiss_bands, strict=True):
-        a, b = int(start * sample_rate), min(n, int(end * sample_rate))
+        a, b = int(start * take.sample_rate), min(take.nb_samples, int(end * take.sample_rate))
         if b - a > 32:
-            burst = noise(rng, b - a, sample_rate, band(low, high)) * fade(b - a, sample_rate, 0.01, 0.02)
-            out[a:b] += 0.15 * loud * burst
+            piece = take.of(b - a)
+            out[a:b] += 0.15 * loud * (piece.noise(band(low, high)) * piece.fade(0.01, 0.02))
     return out
 
 
 def calls(
-    rng: np.random.Generator,
-    n: int,
-    sample_rate: int,
+    take: Take,
     *,
     f0: float,
     rise: float,
@@ -162,64 +131,66 @@ def calls(
     length, pause: seconds of a call and of the silence after it; vibrato: depth at about 6 Hz; roughness: depth of
     the half-pitch amplitude modulation that makes a cry hoarse.
     """
-    sounds, onsets, t, seconds = [], [], 0.0, n / sample_rate
+    sounds, onsets, t, seconds = [], [], 0.0, take.seconds
     while t < seconds - min(0.6 * length, 0.15):
-        m = min(int(length * (0.8 + 0.4 * rng.random()) * sample_rate), n - int(t * sample_rate))
-        bend = 1 + 0.12 * (rng.random(4) - 0.5)
-        pitch = f0 * contour(np.array([rise, 1, 1, fall]) * bend, m, [0, 0.25, 0.6, 1])
-        pitch = pitch * (1 + vibrato * sine(phase(5 + 2 * rng.random(), m, sample_rate)))
-        opening = np.stack([contour(track, frames(m)) for track in np.array(mouth).T], 1)
-        level = fade(m, sample_rate, attack, 0.4 * m / sample_rate) * (0.8 + 0.2 * drift(rng, m, sample_rate, 8))
+        wanted = int(length * (0.8 + 0.4 * take.rng.random()) * take.sample_rate)
+        part = take.of(min(wanted, take.nb_samples - int(t * take.sample_rate)))
+        bend = 1 + 0.12 * (take.rng.random(4) - 0.5)
+        pitch = f0 * part.contour(np.array([rise, 1, 1, fall]) * bend, [0, 0.25, 0.6, 1])
+        pitch = pitch * (1 + vibrato * sine(part.phase(5 + 2 * take.rng.random())))
+        steps = part.of(frames(part.nb_samples))
+        opening = np.stack([steps.contour(track) for track in np.array(mouth).T], 1)
+        level = part.fade(attack, 0.4 * part.nb_samples / take.sample_rate) * (0.8 + 0.2 * part.drift(8))
         if roughness:
-            level = level * (1 - roughness * (0.5 + 0.5 * sine(phase(pitch / 2, m, sample_rate))))
-        sounds.append(peak(voice(rng, pitch, level, breath, opening, tract, brightness, sample_rate)))
+            level = level * (1 - roughness * (0.5 + 0.5 * sine(part.phase(pitch / 2))))
+        sounds.append(peak(voice(part, pitch, level, breath, opening, tract, brightness)))
         onsets.append(t)
-        t += m / sample_rate + pause * (0.5 + rng.random())
-    return place(n, sample_rate, onsets, sounds, 0.7 + 0.3 * rng.random(len(onsets)))
+        t += part.seconds + pause * (0.5 + take.rng.random())
+    return take.place(onsets, sounds, 0.7 + 0.3 * take.rng.random(len(onsets)))
 
 
-def snore(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, length: float, throat: float) -> Signal:
+def snore(take: Take, *, f0: float, length: float, throat: float) -> Signal:
     """Breathing in, noise through a throat that flutters at f0 (Hz); breathing out, a faint rush of air."""
-    air = noise(rng, n, sample_rate, band(0.5 * throat, 2.5 * throat, 18))
-    t = phase(1 / (2.4 * length), n, sample_rate)
+    air = take.noise(band(0.5 * throat, 2.5 * throat, 18))
+    t = take.phase(1 / (2.4 * length))
     inhale = np.clip(np.minimum(t / 0.1, (0.45 - t) / 0.1), 0, 1)
     exhale = 0.12 * np.clip(np.minimum((t - 0.55) / 0.1, (0.95 - t) / 0.1), 0, 1)
-    flutter = buzz(phase(f0 * (1 + 0.15 * drift(rng, n, sample_rate, 4)), n, sample_rate), 0.6)
+    flutter = buzz(take.phase(f0 * (1 + 0.15 * take.drift(4))), 0.6)
     return air * (inhale * (0.3 + np.maximum(flutter, 0)) + exhale)
 
 
-def frog(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, pulses: float, length: float) -> Signal:
+def frog(take: Take, *, f0: float, pulses: float, length: float) -> Signal:
     """Croaks: a train of short pulses of a tone and its overtone, louder towards the middle."""
-    onsets = np.arange(0, n / sample_rate, 2.1 * length) + 0.2 * length * rng.random()
-    m = int(length * sample_rate)
-    hz = f0 * contour([0.9, 1.05, 0.95], m)
-    gate = np.maximum(0, sine(phase(pulses, m, sample_rate))) ** 2
-    croak = buzz(phase(hz, m, sample_rate), 0.45) * gate * fade(m, sample_rate, 0.3 * length, 0.3 * length)
-    return place(n, sample_rate, onsets, [croak], 0.6 + 0.4 * rng.random(len(onsets)))
+    onsets = np.arange(0, take.seconds, 2.1 * length) + 0.2 * length * take.rng.random()
+    part = take.of(int(length * take.sample_rate))
+    hz = f0 * part.contour([0.9, 1.05, 0.95])
+    gate = np.maximum(0, sine(part.phase(pulses))) ** 2
+    croak = buzz(part.phase(hz), 0.45) * gate * part.fade(0.3 * length, 0.3 * length)
+    return take.place(onsets, [croak], 0.6 + 0.4 * take.rng.random(len(onsets)))
 
 
-def birdsong(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, span: float, rate: float) -> Signal:
+def birdsong(take: Take, *, f0: float, span: float, rate: float) -> Signal:
     """Phrases of short whistles that glide within `span` (a ratio) around f0, repeated a few times each."""
-    sounds, onsets, t, seconds = [], [], 0.1 * rng.random(), n / sample_rate
+    sounds, onsets, t, seconds = [], [], 0.1 * take.rng.random(), take.seconds
     while t < seconds - 0.1:
-        m = int(sample_rate * (0.4 + 0.5 * rng.random()) / rate)
-        glide = contour(f0 * span ** (2 * rng.random(4) - 1), m)
-        glide = glide * (1 + 0.04 * sine(phase(25 + 30 * rng.random(), m, sample_rate)))
-        note = sine(phase(glide, m, sample_rate)) * fade(m, sample_rate, 0.01, 0.02)
-        for _ in range(int(rng.integers(1, 5))):
+        part = take.of(int(take.sample_rate * (0.4 + 0.5 * take.rng.random()) / rate))
+        glide = part.contour(f0 * span ** (2 * take.rng.random(4) - 1))
+        glide = glide * (1 + 0.04 * sine(part.phase(25 + 30 * take.rng.random())))
+        note = sine(part.phase(glide)) * part.fade(0.01, 0.02)
+        for _ in range(int(take.rng.integers(1, 5))):
             sounds.append(note)
             onsets.append(t)
             t += 1 / rate
-        t += rng.random() * 0.8
-    return place(n, sample_rate, onsets, sounds, 0.5 + 0.5 * rng.random(len(onsets)))
+        t += take.rng.random() * 0.8
+    return take.place(onsets, sounds, 0.5 + 0.5 * take.rng.random(len(onsets)))
 
 
-def crickets(rng: np.random.Generator, n: int, sample_rate: int, *, f0: float, trill: float, chirp: float) -> Signal:
+def crickets(take: Take, *, f0: float, trill: float, chirp: float) -> Signal:
     """A pure tone gated by wing strokes (`trill` Hz) in groups (`chirp` Hz); a second insect answers farther off."""
-    out = np.zeros(n)
+    out = np.zeros(take.nb_samples)
     for gain, detune in ((1.0, 1.0), (0.35, 1.04)):
-        strokes = np.maximum(0, sine(phase(trill * detune, n, sample_rate)))
-        group = phase(chirp * detune * (1 + 0.1 * drift(rng, n, sample_rate, 1)), n, sample_rate)
+        strokes = np.maximum(0, sine(take.phase(trill * detune)))
+        group = take.phase(chirp * detune * (1 + 0.1 * take.drift(1)))
         gate = np.clip(np.minimum(group, 0.6 - group) * 12, 0, 1)
-        out += gain * strokes * gate * sine(phase(f0 * detune, n, sample_rate))
+        out += gain * strokes * gate * sine(take.phase(f0 * detune))
     return out

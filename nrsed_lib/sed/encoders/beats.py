@@ -1,7 +1,7 @@
 """BEATs (Chen et al. 2023): a transformer over 16 x 16 patches of a log-mel spectrogram.
 
 The default sizes are those of iter3+ on AudioSet-2M, and names are the published ones but for two that
-`weights/beats.py` maps. Attention has a relative position bias, looked up once for all layers, which each query
+`convert/beats.py` maps. Attention has a relative position bias, looked up once for all layers, which each query
 gates. (speechbrain's BEATs computes the same, but reads its sizes from a pickle only, does not use torch's own
 attention, and brings further packages.)
 """
