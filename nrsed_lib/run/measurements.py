@@ -6,14 +6,13 @@ machine -> key -> a measurement. A key is `<group>.<what>….<quantity>`, such a
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nrsed_lib.paths import REFERENCE, ROOT
-from nrsed_lib.run.provenance import commit, kind, machine
+from nrsed_lib.paths import REFERENCE
+from nrsed_lib.run.provenance import commit, kind, machine, trees_of
 from nrsed_lib.store import write_json
 
 FILE = REFERENCE / "bench" / "measurements.json"
@@ -32,9 +31,7 @@ class Measurement(NamedTuple):
 
 def trees() -> dict[str, str]:
     """Git's ids of the code that is measured."""
-    names = [f"HEAD:{name}" for name in TREES]
-    found = subprocess.run(["git", "-C", str(ROOT), "rev-parse", *names], capture_output=True, text=True, check=False)
-    return dict(zip(TREES, found.stdout.split(), strict=False))
+    return trees_of(TREES)
 
 
 def every(file: Path | None = None) -> dict[str, Measured]:
