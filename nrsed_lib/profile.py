@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -263,20 +264,15 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
         raise ProfileError(f"{path} must hold a mapping, not {type(raw).__name__}")
     for key, value in dict(overrides or {}).items():
         _set(raw, *(("seeds", [value]) if key == "seed" else (key, value)))
-    studies, faults = raw.pop("studies", None), []
-    validated: dict[str, Section] = {}
-    for section, value in ({"": raw} | ({} if studies is None else {"studies": studies})).items():
-        form = plugin("studies", section).Studies if section else Profile
-        try:
-            validated[section] = form.model_validate(value)
-        except ValidationError as error:
-            here = section.split()
-            faults += [(".".join(map(str, [*here, *e["loc"]])), e["msg"], e["input"]) for e in error.errors()]
-    if faults:
+    form = Profile
+    if raw.get("studies") is not None:  # held to their own settings, which only who has studies imports
+        form = create_model("Profile", __base__=Profile, studies=(plugin("studies", "studies").Studies, ...))
+    try:
+        return Profile(**dict(form.model_validate(raw)))
+    except ValidationError as error:
+        faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
         lines = [f"  {key or 'profile'}: {message} (got {_short(value)})" for key, message, value in faults]
         raise ProfileError(f"profile {path.name} cannot be run:\n" + "\n".join(lines)) from None
-    profile = cast(Profile, validated[""])
-    return profile.model_copy(update={"studies": validated.get("studies")})
 
 
 def _set(raw: dict, dotted: str, value: Any) -> None:

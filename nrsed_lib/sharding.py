@@ -1,11 +1,11 @@
 """Several processes that train one network as one process would, on any number of devices and nodes.
 
-    torchrun --nproc-per-node 8 -m nrsed_lib.run.cli compute 03 --profile paper
+    torchrun --nproc-per-node 8 -m nrsed_lib.run.cli compute <notebook> --profile paper
 
 torchrun starts the processes and says who is who; `start` hands that to Lightning Fabric, which finds
 each one its device and joins them. Without torchrun nothing here does anything, and Lightning is not
-even imported. A notebook can not be several processes: it shows what such a command has left, because
-a stage does not learn again what it finds learned.
+even imported. A notebook can not be several processes: it shows what such a command has left:
+what it finds learned is not learned again.
 
 What makes N processes one. Every process draws the randomness of the whole batch and, where that is
 cheap, makes the whole batch; then it keeps its `Share` of the rows. Dropout is drawn for the whole batch

@@ -8,7 +8,7 @@ none names a model, for none was asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -82,12 +82,6 @@ def disagreements(table: pd.DataFrame, targets: Collection[str], ontology: Ontol
     return pd.DataFrame(rows, columns=["class", "target", "who", "reason"])
 
 
-def possible_label_sets(classes: Collection[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Every non-empty set of at most `size` classes, small ones first."""
-    for k in range(1, size + 1):
-        yield from combinations(sorted(classes), k)
-
-
 def household(profile: Profile, vocabulary: Collection[str]) -> set[str]:
     """The noise classes judged to be heard in a home, in any of its places; all, where nobody has judged."""
     try:
@@ -111,8 +105,10 @@ def answer_all(profile: Profile) -> list[NoiseAnswer]:
     Raises AnswerError when one breaks a rule.
     """
     judged, data = judgements(profile.name), profile.data
-    desed = data.source == "desed"
-    sets = paper.paper_label_sets() if desed else possible_label_sets(data.classes, data.max_events_per_clip)
+    sets: Collection[Collection[str]] = paper.paper_label_sets()
+    if data.source != "desed":
+        sizes = range(1, data.max_events_per_clip + 1)
+        sets = [classes for size in sizes for classes in combinations(sorted(data.classes), size)]
     answers = []
     for question in noise_questions(sets, data.noise_classes):
         chosen = compose(question.label_set, data.noise_classes, judged)
