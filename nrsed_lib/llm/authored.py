@@ -60,12 +60,8 @@ def by_place_and_event(vocabulary: dict[str, Any]) -> dict[str, Any]:
         for label, event in vocabulary["events"].items()
     }
     places = heard.groupby("places")["class"].agg(list).to_dict()
-    return {
-        **vocabulary,
-        "places": places,
-        "events": events,
-        "never": table["class"][table["is"].str.len() > 0].tolist(),
-    }
+    never = table["class"][table["is"].str.len() > 0].tolist()
+    return {**vocabulary, "places": places, "events": events, "never": never}
 
 
 def disagreements(table: pd.DataFrame, targets: Collection[str], ontology: Ontology) -> pd.DataFrame:

@@ -45,13 +45,8 @@ class Budget:
         nb_clips = sum(nb[split] for split in LEARNED_FROM)
         desed = data.source == "desed"
         nb_tests = 1 + (len(noisy_conditions(data)) if desed else 1)  # else clean, and one noise for all SNRs
-        noises, targets = (
-            [max(2, nb // k) * len(of) for k in (1, 4, 4)]
-            for nb, of in (
-                (data.nb_noise_draws_per_class, data.noise_classes),
-                (data.nb_draws_per_class, data.classes),
-            )
-        )
+        draws = (data.nb_noise_draws_per_class, data.noise_classes), (data.nb_draws_per_class, data.classes)
+        noises, targets = ([max(2, nb // k) * len(of) for k in (1, 4, 4)] for nb, of in draws)
         bare = profile.model_copy(update={"sed": profile.sed.model_copy(update={"encoder": "none"})})
         nb_frames = Detector(bare).nb_frames
         beats = profile.sed.encoder == "beats"

@@ -152,11 +152,8 @@ def run_json(folder: Path) -> dict[str, Any]:
 
 def cpu() -> str:
     with contextlib.suppress(OSError, StopIteration):
-        return next(
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        )
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     return platform.processor() or platform.machine()
 
 

@@ -16,7 +16,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.profile import Llm
 from nrsed_lib.studies.texts import rules
-from nrsed_lib.studies.texts.captions import SHOTS, recorded_files
+from nrsed_lib.studies.texts.captions import SHOTS, recorded
 from nrsed_lib.studies.texts.questions import PARSE, TextAnswer, TextQuestion, task_of
 
 # What stands between two sources, and what is said of a source besides what it is.
@@ -115,8 +115,8 @@ def recorded_parser(
     sounds: Mapping[str, rules.Named] | None = None, paths: Iterable[Path] | None = None, by: str | None = None
 ) -> Parser:
     """Recorded answers (of `paths`; the committed ones by default), and for other captions rules that know `sounds`."""
-    files = recorded_files() if paths is None else paths
-    return LlmParser((a for path in files for a in TextAnswer.read(path)), RuleParser(sounds), by=by)
+    answers = recorded() if paths is None else [answer for path in paths for answer in TextAnswer.read(path)]
+    return LlmParser(answers, RuleParser(sounds), by=by)
 
 
 def parser_of(run: Run, sounds: Mapping[str, rules.Named] | None = None) -> Parser:
