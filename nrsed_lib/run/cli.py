@@ -15,7 +15,6 @@ import typer
 from nrsed_lib.artefacts import maker_of
 from nrsed_lib.errors import UserError
 from nrsed_lib.paths import ROOT
-from nrsed_lib.profile import load_profile
 from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen, pairs
 from nrsed_lib.run.task9_commands import task9
 from nrsed_lib.series import SERIES, STUDIES
@@ -104,17 +103,11 @@ def report(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
 
 
 @app.command(hidden=True)
-def execute(
-    notebook: str,
-    profile: ProfileOption = "mini",
-    overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
-    seed: int = 0,
-) -> None:
+def execute(notebook: str, profile: ProfileOption = "mini", settings: SetOption = None, seed: int = 0) -> None:
     """Run one notebook (what the Snakefile calls)."""
     from nrsed_lib.run.execute import execute as run_notebook
 
-    values = json.loads(overrides)
-    run_notebook(notebook, absolute(profile), load_profile(absolute(profile), values), values, seed)
+    run_notebook(notebook, absolute(profile), chosen(profile, settings), pairs(settings), seed)
 
 
 @app.command()
