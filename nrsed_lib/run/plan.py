@@ -171,7 +171,14 @@ def _weights(profile: Profile) -> Iterator[Finding]:
             continue
         yield Finding("weights", name, f"of {about['source']}, sha256 {about['sha256']}")
     if profile.lass.text == "clap":
-        yield _vocabulary()
+        found, fault = "texts are embedded already", ""
+        if not any((weights_folder() / "texts").glob("*.safetensors")):
+            try:
+                load_tokenizer()
+                found = "there"
+            except WeightsError as error:
+                found, fault = "missing", str(error)
+        yield Finding("weights", "text vocabulary", found, fault, bool(fault))
 
 
 def _text_branch(weights: str | None) -> bool:
@@ -179,16 +186,6 @@ def _text_branch(weights: str | None) -> bool:
         return clap_weights(weights).stem == weights
     except WeightsError:
         return False
-
-
-def _vocabulary() -> Finding:
-    if any((weights_folder() / "texts").glob("*.safetensors")):
-        return Finding("weights", "text vocabulary", "texts are embedded already")
-    try:
-        load_tokenizer()
-    except WeightsError as error:
-        return Finding("weights", "text vocabulary", "missing", str(error), True)
-    return Finding("weights", "text vocabulary", "there")
 
 
 def _bill(profile: Profile) -> tuple[str, int]:
