@@ -79,8 +79,7 @@ class Data(Section):
     def _coherent(self) -> Data:
         for name in ("classes", "noise_classes"):
             values = getattr(self, name)
-            twice = sorted({v for v in values if values.count(v) > 1})
-            if twice:
+            if twice := sorted({v for v in values if values.count(v) > 1}):
                 raise ValueError(f"{name} lists {twice} more than once; list each class once")
         both = sorted(set(self.classes) & set(self.noise_classes))
         if both and self.source != "desed":  # of AudioSet's own classes the LLM chooses none that a clip has
