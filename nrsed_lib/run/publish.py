@@ -39,7 +39,7 @@ def publish(profile: Profile) -> Iterator[str]:
     kept = {file.relative_to(there) for pattern in PUBLISHED for file in there.glob(pattern)} - files
     yield from (f"kept, the run made no other: {there / file}" for file in sorted(kept))
     yield f"written: {there / 'run.json'}"
-    write_json(there / "run.json", _joined(run_json(there), run_json(here)))
+    write_json(there / "run.json", _joined(run_json(there), json.loads((here / "run.json").read_text())))
     if profile.data.source == "synth":  # what people recorded stays out of the repository
         for notebook, seed in ran:
             if seed == profile.seeds[0]:
