@@ -265,7 +265,8 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
         _set(raw, *(("seeds", [value]) if key == "seed" else (key, value)))
     form = Profile
     if raw.get("studies") is not None:  # held to their own settings, which only who has studies imports
-        form = create_model("Profile", __base__=Profile, studies=(plugin("studies", "studies").Studies, ...))
+        studies: Any = (plugin("studies", "studies").Studies, ...)  # the type, and that there is no default
+        form = create_model("Profile", __base__=Profile, studies=studies)
     try:
         return Profile(**dict(form.model_validate(raw)))
     except ValidationError as error:

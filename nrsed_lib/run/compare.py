@@ -76,7 +76,8 @@ class Comparison:
             lines += ["not compared where made with other settings:", *(f"  {x}" for x in [*shown[:5], *more])]
         for table in (self.summary(), self.otherwise()):
             if len(table):
-                rows = table.rename(columns={table.columns[0]: ""}).to_dict("records")
+                names = ["", *table.columns[1:]]
+                rows = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False)]
                 lines += ["", indent(as_text(rows), "  ")]
         return "\n".join(lines)
 
