@@ -31,7 +31,7 @@ NOT_IN_KEY = frozenset({"profile", "series", "artefacts", "store", "paths", "err
 
 @dataclass(frozen=True)
 class Run:
-    """One notebook of one run, with the folders it may read and write. notebook: its id, "01" … "12"."""
+    """One notebook of one run, with the folders it may read and write. notebook: its id in the series."""
 
     profile: Profile
     notebook: str
@@ -70,7 +70,7 @@ class Run:
 def open_run(
     notebook: str, profile: str | Path | Profile, overrides: Mapping[str, Any] | None = None, seed: int | None = None
 ) -> Run:
-    """Open a notebook ("01" … "12") of a run; its folder holds only what this very notebook made.
+    """Open a notebook, by its id, of a run; its folder holds only what this very notebook made.
 
     overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the training seed, the
     profile's first one by default.
@@ -125,12 +125,9 @@ def weights_of(notebook: str, profile: Profile) -> dict[str, str]:
 
 def plugins_of(notebook: str, profile: Profile) -> tuple[str, ...]:
     """The modules that a notebook imports because the profile names them."""
-    named = ((of, setting(profile, key)) for key, of in PLUGINS.items() if _reads(notebook, key))
+    read = tuple(f"{section}." for section in SERIES[notebook].reads)
+    named = ((of, setting(profile, key)) for key, of in PLUGINS.items() if f"{key}.".startswith(read))
     return tuple(of[name] for of, name in named if isinstance(name, str) and name in of)
-
-
-def _reads(notebook: str, key: str) -> bool:
-    return any(f"{key}.".startswith(f"{section}.") for section in SERIES[notebook].reads)
 
 
 def notebook_file(notebook: str) -> Path:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -18,6 +18,7 @@ from pydantic import (
     PositiveInt,
     SerializeAsAny,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
@@ -78,8 +79,7 @@ class Data(Section):
     def _coherent(self) -> Data:
         for name in ("classes", "noise_classes"):
             values = getattr(self, name)
-            twice = sorted({v for v in values if values.count(v) > 1})
-            if twice:
+            if twice := sorted({v for v in values if values.count(v) > 1}):
                 raise ValueError(f"{name} lists {twice} more than once; list each class once")
         both = sorted(set(self.classes) & set(self.noise_classes))
         if both and self.source != "desed":  # of AudioSet's own classes the LLM chooses none that a clip has
@@ -263,20 +263,16 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
         raise ProfileError(f"{path} must hold a mapping, not {type(raw).__name__}")
     for key, value in dict(overrides or {}).items():
         _set(raw, *(("seeds", [value]) if key == "seed" else (key, value)))
-    studies, faults = raw.pop("studies", None), []
-    validated: dict[str, Section] = {}
-    for section, value in ({"": raw} | ({} if studies is None else {"studies": studies})).items():
-        form = plugin("studies", section).Studies if section else Profile
-        try:
-            validated[section] = form.model_validate(value)
-        except ValidationError as error:
-            here = section.split()
-            faults += [(".".join(map(str, [*here, *e["loc"]])), e["msg"], e["input"]) for e in error.errors()]
-    if faults:
+    form = Profile
+    if raw.get("studies") is not None:  # held to their own settings, which only who has studies imports
+        studies: Any = (plugin("studies", "studies").Studies, ...)  # the type, and that there is no default
+        form = create_model("Profile", __base__=Profile, studies=studies)
+    try:
+        return Profile(**dict(form.model_validate(raw)))
+    except ValidationError as error:
+        faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
         lines = [f"  {key or 'profile'}: {message} (got {_short(value)})" for key, message, value in faults]
         raise ProfileError(f"profile {path.name} cannot be run:\n" + "\n".join(lines)) from None
-    profile = cast(Profile, validated[""])
-    return profile.model_copy(update={"studies": validated.get("studies")})
 
 
 def _set(raw: dict, dotted: str, value: Any) -> None:

@@ -78,6 +78,7 @@ class Notebook:
 
 NETWORK = ".safetensors"
 CAPTIONS = ("data/captions/*.yaml", "data/captions/answers/*.json")
+FRONT_END = ("sed.encoder", "sed.bfloat16", "sed.mel")  # of a detector
 
 SERIES: dict[str, Notebook] = {
     "01": Notebook(
@@ -98,17 +99,7 @@ SERIES: dict[str, Notebook] = {
     "03": Notebook(
         "03_sed_training",
         needs=("01",),
-        reads=(
-            "sed.encoder",
-            "sed.bfloat16",
-            "sed.mel",
-            "sed.crnn",
-            "sed.batch",
-            "sed.train",
-            "sed.ema",
-            "sed.consistency",
-            "sed.median_frames",
-        ),
+        reads=(*FRONT_END, "sed.crnn", "sed.batch", "sed.train", "sed.ema", "sed.consistency", "sed.median_frames"),
         makes={"theta": NETWORK},
         parts=Parts("artefact", "nrsed_lib.sed.training:train_detector", shared=True),
         per_seed=True,
@@ -175,16 +166,7 @@ SERIES: dict[str, Notebook] = {
     "11": Notebook(
         "11_opensep",
         needs=("01",),
-        reads=(
-            "lass",
-            "llm.mode",
-            "sed.encoder",
-            "sed.bfloat16",
-            "sed.mel",
-            "studies.seeds",
-            "studies.nb_mixtures",
-            "studies.opensep",
-        ),
+        reads=("lass", "llm.mode", *FRONT_END, "studies.seeds", "studies.nb_mixtures", "studies.opensep"),
         files=(*CAPTIONS, "data/paper/opensep.csv"),
         makes={"captioner": NETWORK},
         parts=Parts("trial", "nrsed_lib.studies.opensep.measure:study"),

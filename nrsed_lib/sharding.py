@@ -1,20 +1,19 @@
 """Several processes that train one network as one process would, on any number of devices and nodes.
 
-    torchrun --nproc-per-node 8 -m nrsed_lib.run.cli compute 03 --profile paper
+    torchrun --nproc-per-node 8 -m nrsed_lib.run.cli compute <notebook> --profile paper
 
-torchrun starts the processes and says who is who; `start` hands that to Lightning Fabric, which finds
-each one its device and joins them. Without torchrun nothing here does anything, and Lightning is not
-even imported. A notebook can not be several processes: it shows what such a command has left, because
-a stage does not learn again what it finds learned.
+torchrun starts the processes and says who is who; `start` hands that to Lightning Fabric, which finds each one its
+device and joins them. Without torchrun nothing here does anything, and Lightning is not even imported. A notebook can
+not be several processes: it shows what such a command has left, as what is found learned is not learned again.
 
-What makes N processes one. Every process draws the randomness of the whole batch and, where that is
-cheap, makes the whole batch; then it keeps its `Share` of the rows. Dropout is drawn for the whole batch
-as well, batch norm takes its statistics over all rows, a loss is weighted by the share of the rows it is
-the mean of, and gradients are added up. What remains is the rounding of sums taken in another order.
-Nothing of this depends on the number of processes, so a training may resume with another number.
+What makes N processes one. Every process draws the randomness of the whole batch and, where that is cheap, makes the
+whole batch; then it keeps its `Share` of the rows. Dropout is drawn for the whole batch as well, batch norm takes its
+statistics over all rows, a loss is weighted by the share of the rows it is the mean of, and gradients are added up.
+What remains is the rounding of sums taken in another order. Nothing of this depends on the number of processes, so a
+training may resume with another number.
 
-Fabric's DDP wrapper is not used: it wants one `forward` a step, which a separator that embeds and
-separates does not have, no parameter unused, and shares of equal size.
+Fabric's DDP wrapper is not used: it wants one `forward` a step, which a separator that embeds and separates does not
+have, no parameter unused, and shares of equal size.
 """
 
 from __future__ import annotations

@@ -21,10 +21,9 @@ from tqdm import tqdm
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import DownloadError, ProfileError, StoreError, WeightsError
 from nrsed_lib.profile import Profile, load_profile
-from nrsed_lib.run import measurements
-from nrsed_lib.run.measurements import Measurement
 from nrsed_lib.systems import SYSTEMS
-from tools import full_size, ways
+from tools import full_size, measuring, ways
+from tools.measuring import Measurement
 from tools.precision import CHOSEN, CONDITIONS, precision
 
 Bench = Callable[[Profile, int], Iterator[Measurement]]
@@ -84,7 +83,7 @@ def main(
             measured = load_profile(profile or of)
             aside = "." if measured.name == of else f"-{measured.name}."  # `nrsed plan` reads of the paper's sizes only
             bar.set_postfix_str(key)
-            if measurements.is_current(key.replace(".", aside, 1)) and not again:
+            if measuring.is_current(key.replace(".", aside, 1)) and not again:
                 tqdm.write(f"{key}: measured already with this code (--again repeats it)")
                 continue
             try:
@@ -93,7 +92,7 @@ def main(
                 tqdm.write(f"{key}: not measured: {error}")
                 missing.append(key)
                 continue
-            measurements.add(found, " ".join(["python -m tools.bench", *sys.argv[1:]]), torch.get_num_threads())
+            measuring.add(found, " ".join(["python -m tools.bench", *sys.argv[1:]]), torch.get_num_threads())
             for m in found:
                 tqdm.write(f"{m.key} = {m.value:.4g} {m.unit} ({m.on})")
     if missing and only:

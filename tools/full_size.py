@@ -21,13 +21,13 @@ from nrsed_lib.evaluate.psds import psds
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.lass.sizes import count_gflop
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.measurements import Measurement
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.encoders.beats import Beats, BeatsEncoder
 from nrsed_lib.sed.finetuning import RECIPES, NoisyEar
 from nrsed_lib.training import device, has_bfloat16
 from tools import reading
+from tools.measuring import Measurement
 from tools.workload import seconds, step_seconds, training_data
 
 PRECISIONS = (torch.float32, torch.bfloat16)

@@ -18,10 +18,10 @@ from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.errors import ProfileError, StoreError
 from nrsed_lib.evaluate.psds import SCENARIOS, psds
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.measurements import Measurement
 from nrsed_lib.systems import SYSTEMS, Networks
 from nrsed_lib.testing import score_mixtures
 from nrsed_lib.training import device, has_bfloat16
+from tools.measuring import Measurement
 
 GOAL = 0.002  # largest difference of a P1 or P2
 CHOSEN = ("1", "2", "3", "7")  # nothing separated; the true queries; all queries; predicted ones

@@ -19,11 +19,11 @@ from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.remix import remix, separate
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.measurements import Measurement
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.finetuning import RECIPES, NoisyEar, snr_range
 from nrsed_lib.sed.noise import NoiseBank
 from nrsed_lib.training import device
+from tools.measuring import Measurement
 from tools.workload import bursts, seconds, step_seconds, training_data, write_wavs
 
 GOALS = {"remix": 2.0, "training_step": 3.0, "mixing": 10.0}  # times as fast

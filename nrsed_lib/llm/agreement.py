@@ -48,16 +48,13 @@ def agreement(a: Iterable[NoiseAnswer], b: Iterable[NoiseAnswer], vocabulary: Se
 
 def _chosen(answers: Sequence[NoiseAnswer], vocabulary: Sequence[str]) -> np.ndarray:
     """bool (nb_answers, nb_noise_classes): which classes each answer chose."""
-    number = {noise: i for i, noise in enumerate(vocabulary)}
-    chosen = np.zeros((len(answers), len(vocabulary)), dtype=bool)
-    for row, answer in zip(chosen, answers, strict=True):
-        if strange := sorted(set(answer.noise_classes) - set(number)):
+    for answer in answers:
+        if strange := sorted({*answer.noise_classes} - {*vocabulary}):
             raise AnswerError(
                 f"the answer for {answer.label_set} chose {strange}, not among the {len(vocabulary)} noise classes "
                 "compared on: name the profile whose question was answered"
             )
-        row[[number[noise] for noise in answer.noise_classes]] = True
-    return chosen
+    return np.array([np.isin(vocabulary, answer.noise_classes) for answer in answers])
 
 
 def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:

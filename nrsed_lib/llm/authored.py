@@ -8,7 +8,7 @@ none names a model, for none was asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -60,12 +60,8 @@ def by_place_and_event(vocabulary: dict[str, Any]) -> dict[str, Any]:
         for label, event in vocabulary["events"].items()
     }
     places = heard.groupby("places")["class"].agg(list).to_dict()
-    return {
-        **vocabulary,
-        "places": places,
-        "events": events,
-        "never": table["class"][table["is"].str.len() > 0].tolist(),
-    }
+    never = table["class"][table["is"].str.len() > 0].tolist()
+    return {**vocabulary, "places": places, "events": events, "never": never}
 
 
 def disagreements(table: pd.DataFrame, targets: Collection[str], ontology: Ontology) -> pd.DataFrame:
@@ -80,12 +76,6 @@ def disagreements(table: pd.DataFrame, targets: Collection[str], ontology: Ontol
         if (ruled := ontology.similar(row["class"], target)) != (target in row["sounds_like"])
     ]
     return pd.DataFrame(rows, columns=["class", "target", "who", "reason"])
-
-
-def possible_label_sets(classes: Collection[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Every non-empty set of at most `size` classes, small ones first."""
-    for k in range(1, size + 1):
-        yield from combinations(sorted(classes), k)
 
 
 def household(profile: Profile, vocabulary: Collection[str]) -> set[str]:
@@ -111,8 +101,10 @@ def answer_all(profile: Profile) -> list[NoiseAnswer]:
     Raises AnswerError when one breaks a rule.
     """
     judged, data = judgements(profile.name), profile.data
-    desed = data.source == "desed"
-    sets = paper.paper_label_sets() if desed else possible_label_sets(data.classes, data.max_events_per_clip)
+    sets: Collection[Collection[str]] = paper.paper_label_sets()
+    if data.source != "desed":
+        sizes = range(1, data.max_events_per_clip + 1)
+        sets = [classes for size in sizes for classes in combinations(sorted(data.classes), size)]
     answers = []
     for question in noise_questions(sets, data.noise_classes):
         chosen = compose(question.label_set, data.noise_classes, judged)

@@ -12,9 +12,10 @@ import pandas as pd
 
 from nrsed_lib.llm.noise import noise_questions
 from nrsed_lib.paths import DATA
+from nrsed_lib.profile import VOCABULARIES
 
 LABEL_SETS = DATA / "vocabulary" / "desed_label_sets.csv"
-AUDIOSET_STRONG = DATA / "vocabulary" / "audioset_strong.csv"
+AUDIOSET_STRONG = VOCABULARIES["AudioSet-Strong"]
 
 CHARACTERS_PER_TOKEN = 4  # a rule of thumb for English; a model's own tokenizer gives the exact number
 SHARE_CHOSEN = 0.4  # of the vocabulary in an answer; the recorded ones choose .47 (`mini`), .39 (`open`), .40 (`paper`)

@@ -26,11 +26,6 @@ PROJECT = "nrsed project"  # the author of what was written here
 Message = dict[str, str]  # role, content
 
 
-def prompt_hash(conversation: Sequence[Message]) -> str:
-    """What an answer is filed under: 16 hex digits of the SHA-256 of the conversation."""
-    return hashlib.sha256(json.dumps(list(conversation), ensure_ascii=False).encode()).hexdigest()[:16]
-
-
 class Record(BaseModel):
     """One recorded answer. Either people wrote it (`author`) or a model gave it (`model`), never both.
 
@@ -141,8 +136,8 @@ class Question(ABC, Generic[R]):
 
     @property
     def prompt(self) -> str:
-        """The hash of the conversation."""
-        return prompt_hash(self.conversation())
+        """What an answer is filed under: 16 hex digits of the SHA-256 of the conversation."""
+        return hashlib.sha256(json.dumps(self.conversation(), ensure_ascii=False).encode()).hexdigest()[:16]
 
     @property
     def key(self) -> Hashable:

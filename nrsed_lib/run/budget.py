@@ -6,9 +6,7 @@ it and not counted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -16,92 +14,80 @@ from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_fol
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.measurements import here, values
-from nrsed_lib.run.provenance import kind, machine
+from nrsed_lib.run.provenance import kind, machine, run_json
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
 from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.series import SERIES, maker
 from nrsed_lib.systems import SYSTEMS
 
 INT16, FLOAT16, FLOAT32 = 2, 2, 4  # bytes
 LEARNED_FROM = ("strong", "weak", "unlabelled")
+# Notebooks, by what they make.
+CLIPS, SELECTION, THETA, FINETUNED, SEPARATOR, SCORES = (
+    maker(artefact)[0] for artefact in ("strong", "selection", "theta", "full", "separator", "scores_clean")
+)
+TABLE1 = next(id_ for id_, notebook in SERIES.items() if "table1.csv" in notebook.tables)
 
 
-@dataclass(frozen=True)
 class Budget:
     """Bytes, each of one kind of thing, for one seed where seeds differ.
 
     clips: of training. all_clips: and of validation, and of the tests, once a condition. noises: isolated ones of
-    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by stage 03. scores: by stage 06.
-    converting: more that stage 01 takes while it works.
+    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by the training of g_theta.
+    scores: by the tests. converting: more that data preparation takes while it works.
     """
 
-    clips: int
-    all_clips: int
-    noises: int
-    sounds: int
-    all_sounds: int
-    embeddings: int
-    scores: int
-    converting: int
-    validation: int
-
-    @classmethod
-    def of(cls, profile: Profile) -> Budget:
-        data = profile.data
+    def __init__(self, profile: Profile) -> None:
+        self.profile, data = profile, profile.data
         row = INT16 * data.nb_samples
         nb = {split: getattr(data, f"nb_{split}") for split in (*TRAINED_ON, "test")}
         nb_clips = sum(nb[split] for split in LEARNED_FROM)
         desed = data.source == "desed"
         nb_tests = 1 + (len(noisy_conditions(data)) if desed else 1)  # else clean, and one noise for all SNRs
-        noises, targets = (
-            [max(2, nb // k) * len(of) for k in (1, 4, 4)]
-            for nb, of in (
-                (data.nb_noise_draws_per_class, data.noise_classes),
-                (data.nb_draws_per_class, data.classes),
-            )
-        )
+        draws = (data.nb_noise_draws_per_class, data.noise_classes), (data.nb_draws_per_class, data.classes)
+        noises, targets = ([max(2, nb // k) * len(of) for k in (1, 4, 4)] for nb, of in draws)
         bare = profile.model_copy(update={"sed": profile.sed.model_copy(update={"encoder": "none"})})
         nb_frames = Detector(bare).nb_frames
-        nb_scores = len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
-        return cls(
-            clips=row * nb_clips,
-            all_clips=row * (nb_clips + nb["validation"] + nb_tests * nb["test"]),
-            noises=row * noises[0],
-            sounds=row * (noises[0] + targets[0]),
-            all_sounds=row * (sum(noises) + sum(targets)),
-            embeddings=FLOAT16 * nb_clips * BeatsEncoder.size * nb_frames if profile.sed.encoder == "beats" else 0,
-            scores=FLOAT16 * nb_scores,
-            converting=row * max(nb.values()) if desed else 0,  # a part's pieces, before they are joined
-            validation=FLOAT32 * data.nb_samples * nb["validation"],
-        )
+        beats = profile.sed.encoder == "beats"
+        self.clips = row * nb_clips
+        self.all_clips = row * (nb_clips + nb["validation"] + nb_tests * nb["test"])
+        self.noises = row * noises[0]
+        self.sounds = row * (noises[0] + targets[0])
+        self.all_sounds = row * (sum(noises) + sum(targets))
+        self.embeddings = FLOAT16 * nb_clips * BeatsEncoder.size * nb_frames if beats else 0
+        self.scores = FLOAT16 * len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
+        self.converting = row * max(nb.values()) if desed else 0  # a part's pieces, before they are joined
 
-    def disk(self, profile: Profile, stage: str) -> int:
-        """Bytes that a stage leaves, for one seed. Shards that an earlier conversion left are not taken again."""
-        if stage == "01":
-            kept = sum(p.stat().st_size for p in shard_folder(profile.data).glob("*.npy"))
-            return max(self.all_clips + self.all_sounds - (kept if profile.data.source == "desed" else 0), 0)
-        return {"03": self.embeddings, "06": self.scores}.get(stage, 0)
+    def disk(self, notebook: str) -> int:
+        """Bytes that a notebook leaves, for one seed. Shards that an earlier conversion left are not taken again."""
+        if notebook != CLIPS:
+            return {THETA: self.embeddings, SCORES: self.scores}.get(notebook, 0)
+        data = self.profile.data
+        kept = sum(p.stat().st_size for p in shard_folder(data).glob("*.npy")) if data.source == "desed" else 0
+        return max(self.all_clips + self.all_sounds - kept, 0)
 
-    def gpu(self, profile: Profile) -> dict[str, tuple[int, int]]:
-        """Stage → bytes it must have on a GPU, and with which it is at its fastest, beside networks and activations.
+    def gpu(self) -> dict[str, tuple[int, int]]:
+        """Notebook → bytes it must have on a GPU, and with which it is at its fastest, beside networks and activations.
 
         Clips and embeddings are left in mapped files where they do not fit (sed/training_set.py, sed/embeddings.py);
         the tape that the separator learns from has a second of silence for each of sound, and is made from a copy.
         """
-        trained = profile.lass.weights is None
-        tape = INT16 * round(profile.lass.train.seconds * profile.data.sample_rate) + INT16 * profile.data.nb_samples
-        nb_sounds = self.sounds // (INT16 * profile.data.nb_samples)
+        data, lass = self.profile.data, self.profile.lass
+        tape = INT16 * (round(lass.train.seconds * data.sample_rate) + data.nb_samples)
+        nb_sounds = self.sounds // (INT16 * data.nb_samples)
         return {
-            "03": (0, self.clips + self.embeddings),
-            "04": (self.noises, self.noises + self.clips),
-            "05": (self.sounds + nb_sounds * tape,) * 2 if trained else (0, 0),
+            THETA: (0, self.clips + self.embeddings),
+            FINETUNED: (self.noises, self.noises + self.clips),
+            SEPARATOR: (self.sounds + nb_sounds * tape,) * 2 if lass.weights is None else (0, 0),
         }
 
     @property
     def memory(self) -> int:
-        """Bytes of main memory beside mapped files: notebook 04 hears the validation clips in noise, in float32
+        """Bytes of main memory beside mapped files: fine-tuning hears the validation clips in noise, in float32
         (clips, tracks, their sum and two intermediates), beside the noises of training."""
-        return 5 * self.validation + self.noises
+        data = self.profile.data
+        return 5 * FLOAT32 * data.nb_samples * data.nb_validation + self.noises
 
 
 def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFrame:
@@ -131,32 +117,23 @@ def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFram
 
 
 def hours(profile: Profile) -> dict[str, float]:
-    """Stage → hours for one seed, of those that were measured on this kind of machine.
+    """Notebook → hours for one seed, of those that were measured on this kind of machine.
 
-    From what the profile's own run took here (results/<profile>/run.json); else, for DESED, from `make bench`, which
-    measures the paper's own networks. Bootstrap draws of stage 07 and the training of a separator are not in the
-    bench.
+    From what the profile's own run took here (its run.json: the longest seed); else, for DESED, from `make bench`,
+    which measures the paper's own networks, but no bootstrap draws and no training of a separator.
     """
-    if (ran := _ran(profile)) or profile.data.source != "desed":
+    this, ran = kind(machine()), dict[str, float]()
+    for name, facts in run_json(results_root() / profile.name)["stages"].items():
+        if facts["finished"] and facts["machine"] == this:
+            ran[name[:2]] = max(ran.get(name[:2], 0.0), facts["seconds"] / 3600)
+    if ran or profile.data.source != "desed":
         return ran
     of = consequences(values(here()), profile)["hours"]
     share = sum(getattr(profile.data, f"nb_{split}") for split in LEARNED_FROM) / 1e6
     found = {
-        "03": of["stage1"] + share * of["a_million_embedded"],
-        "04": len(RECIPES) * of["stage2"],
-        "06": of["separation"],
-        "07": len(profile.seeds) * of["scoring"],
+        THETA: of["stage1"] + share * of["a_million_embedded"],
+        FINETUNED: len(RECIPES) * of["stage2"],
+        SCORES: of["separation"],
+        TABLE1: len(profile.seeds) * of["scoring"],
     }
-    return {stage: float(h) for stage, h in found.items() if pd.notna(h)}
-
-
-def _ran(profile: Profile) -> dict[str, float]:
-    """Stage → hours of its longest seed in the committed run, if that was on this kind of machine and on this size."""
-    file = results_root() / profile.name / "run.json"
-    made = json.loads(file.read_text()) if file.exists() else {"stages": {}}
-    this = kind(machine())
-    found: dict[str, float] = {}
-    for name, facts in made["stages"].items():
-        if facts["finished"] and facts["machine"] == this:
-            found[name[:2]] = max(found.get(name[:2], 0.0), facts["seconds"] / 3600)
-    return found
+    return {notebook: float(h) for notebook, h in found.items() if pd.notna(h)}

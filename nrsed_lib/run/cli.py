@@ -15,28 +15,27 @@ import typer
 from nrsed_lib.artefacts import maker_of
 from nrsed_lib.errors import UserError
 from nrsed_lib.paths import ROOT
-from nrsed_lib.profile import load_profile
-from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen_profile, pairs
+from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen, pairs
 from nrsed_lib.run.task9_commands import task9
-from nrsed_lib.run.weights_commands import weights
 from nrsed_lib.series import SERIES, STUDIES
+from nrsed_lib.weights import KINDS, about_weights
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, help=__doc__
 )
 data = typer.Typer(no_args_is_help=True, help="Look at the data of a profile.")
-app.add_typer(data, name="data")
 llm = typer.Typer(no_args_is_help=True, help="Record answers of language models; look at them.")
-app.add_typer(llm, name="llm")
-app.add_typer(weights, name="weights")
-app.add_typer(task9, name="task9")
+weights = typer.Typer(no_args_is_help=True, help="Convert published weights, and see which are there.")
+for name, group in {"data": data, "llm": llm, "weights": weights, "task9": task9}.items():
+    app.add_typer(group, name=name)
 
 
 @app.command()
 def run(
     profile: ProfileOption = "mini",
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="a notebook, 01 to 12, and what it needs; may be repeated")
+        list[str] | None,
+        typer.Option("--only", help=f"a notebook, {min(SERIES)} to {max(SERIES)}, and what it needs; may be repeated"),
     ] = None,
     studies: Annotated[bool, typer.Option("--studies", help="the separation studies, and what they need")] = False,
     settings: SetOption = None,
@@ -50,12 +49,11 @@ def run(
     """Run the paper's notebooks of a profile, or others. What is up to date is left; what was killed resumes."""
     from nrsed_lib.run import pipeline, report
 
-    chosen, overrides = chosen_profile(profile, settings)
-    asked = [*(only or []), *(STUDIES if studies else [])]
+    about, asked = chosen(profile, settings), [*(only or []), *(STUDIES if studies else [])]
     command = "nrsed " + shlex.join(sys.argv[1:])
-    pipeline.run_all(absolute(profile), chosen, overrides, asked, cores, dry_run, command, executor, devices)
+    pipeline.run_all(absolute(profile), about, pairs(settings), asked, cores, dry_run, command, executor, devices)
     if not dry_run:
-        report.show(chosen)
+        report.show(about)
 
 
 @app.command()
@@ -69,8 +67,8 @@ def compute(
     """Compute what a notebook will show. Under torchrun, on any number of devices and nodes."""
     from nrsed_lib.run import parts
 
-    chosen, _ = chosen_profile(profile, settings)
-    parts.compute(notebook, chosen, chosen.seeds[0] if seed is None else seed, part)
+    about = chosen(profile, settings)
+    parts.compute(notebook, about, about.seeds[0] if seed is None else seed, part)
 
 
 @app.command()
@@ -82,7 +80,7 @@ def status(
     """Which notebooks are done, stale, begun or missing; seconds and memory of each."""
     from nrsed_lib.run import jobs
 
-    typer.echo(jobs.as_text((jobs.times if time else jobs.status)(chosen_profile(profile, settings)[0])))
+    typer.echo(jobs.as_text((jobs.times if time else jobs.status)(chosen(profile, settings))))
 
 
 @app.command()
@@ -90,35 +88,26 @@ def plan(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """What a run needs and takes: data, weights, answers, memory, disk, time. Status 1 if it cannot start."""
     from nrsed_lib.run.plan import plan as look
 
-    found = look(chosen_profile(profile, settings)[0])
+    found = look(chosen(profile, settings))
     typer.echo(found.text())
     if found.stopped:
         raise typer.Exit(1)
 
 
-@app.command("report")
-def report_(
-    profile: ProfileOption = "mini",
-    overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
-) -> None:
+@app.command()
+def report(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """Write the executed notebooks as HTML with an index page (beside the run's tables)."""
     from nrsed_lib.run.report import write_report
 
-    typer.echo(f"report: {write_report(load_profile(absolute(profile), json.loads(overrides)))}")
+    typer.echo(f"report: {write_report(chosen(profile, settings))}")
 
 
 @app.command(hidden=True)
-def execute(
-    notebook: str,
-    profile: ProfileOption = "mini",
-    overrides: Annotated[str, typer.Option(help="dotted keys as JSON")] = "{}",
-    seed: int = 0,
-) -> None:
+def execute(notebook: str, profile: ProfileOption = "mini", settings: SetOption = None, seed: int = 0) -> None:
     """Run one notebook (what the Snakefile calls)."""
     from nrsed_lib.run.execute import execute as run_notebook
 
-    values = json.loads(overrides)
-    run_notebook(notebook, absolute(profile), load_profile(absolute(profile), values), values, seed)
+    run_notebook(notebook, absolute(profile), chosen(profile, settings), pairs(settings), seed)
 
 
 @app.command()
@@ -129,23 +118,23 @@ def publish(profile: ProfileOption = "mini") -> None:
     """
     from nrsed_lib.run.publish import publish as replace
 
-    for line in replace(load_profile(absolute(profile))):
+    for line in replace(chosen(profile, None)):
         typer.echo(line)
     subprocess.run([sys.executable, "-m", "tools.pages"], cwd=ROOT, check=True)  # a tool beside the library
 
 
-@data.command()
-def check(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
+@data.command("check")
+def check_data(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """Walk the data of a profile: clips listed, present, missing, silent, clipped; a hash of each clip list.
 
-    DESED is walked on disk (NRSED_DATA), before it is prepared; other data as notebook 01 left them.
+    DESED is walked on disk (NRSED_DATA), before it is prepared; other data as data preparation left them.
     """
-    chosen, _ = chosen_profile(profile, settings)
-    if chosen.data.source == "desed":
+    run = maker_of("strong", chosen(profile, settings))
+    if run.profile.data.source == "desed":
         from nrsed_lib.data.desed.check import check_desed as look
     else:
         from nrsed_lib.data.check import check_data as look
-    table = look(maker_of("strong", chosen))
+    table = look(run)
     typer.echo(table.drop(columns="remedy").to_string(index=False, na_rep=""))
     for name, remedy in zip(table.iloc[:, 0], table["remedy"], strict=True):
         if remedy:
@@ -170,6 +159,35 @@ def fetch(
             typer.echo(f"{name}: {path}")
 
 
+@weights.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="a published checkpoint; nothing in it is run")],
+    kind: Annotated[str | None, typer.Option(help=f"{', '.join(KINDS)}; told by the file's names by default")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="name in the weights folder, or a path ending in .safetensors")
+    ] = None,
+) -> None:
+    """Make safetensors of a checkpoint, and say which tensor became which."""
+    from nrsed_lib.convert.convert import convert as make
+
+    path, table = make(file, kind, out)
+    about, left_out = about_weights(path), (table.here == "").sum()
+    typer.echo(f"{file.name} (sha256 {about['sha256']})\n  is {about['kind']}, {about['architecture']}")
+    typer.echo(f"  {len(table) - left_out} tensors mapped, {left_out} left out: see {path.with_suffix('.csv')}")
+    typer.echo(f"  {path}")
+
+
+@weights.command("check")
+def check_weights() -> None:
+    """Each file: good, damaged or missing; its source and SHA-256; where to get it. Status 1 if one is damaged."""
+    from nrsed_lib.convert.convert import check as look
+
+    table = look()
+    typer.echo(table.to_string(index=False))
+    if (table.state == "damaged").any():
+        raise typer.Exit(1)
+
+
 @llm.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="a file of answers, e.g. data/answers/paper.json")],
@@ -181,8 +199,7 @@ def compare(
     from nrsed_lib.llm.agreement import agreement, means
     from nrsed_lib.llm.noise import NoiseAnswer
 
-    chosen, _ = chosen_profile(profile, settings)
-    table = agreement(NoiseAnswer.read(a), NoiseAnswer.read(b), chosen.data.noise_classes)
+    table = agreement(NoiseAnswer.read(a), NoiseAnswer.read(b), chosen(profile, settings).data.noise_classes)
     for part in (table, means(table).to_frame("mean").T):
         typer.echo(part.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
@@ -212,11 +229,10 @@ def texts(
     from nrsed_lib.studies.texts.questions import TextAnswer
     from nrsed_lib.studies.texts.review import acceptance
 
-    chosen, _ = chosen_profile(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
-    run = maker_of("selection", chosen)
-    path = out or TextAnswer.live_file(run)
-    questions = questions_on(chosen.data, task, shots or [0], words, inputs)
-    answers = ask_all(questions, chosen.llm, [path], keep_going, again, **pairs(option, "--option"))
+    about = chosen(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
+    path = out or TextAnswer.live_file(maker_of("selection", about))
+    questions = questions_on(about.data, task, shots or [0], words, inputs)
+    answers = ask_all(questions, about.llm, [path], keep_going, again, **pairs(option, "--option"))
     for answer in answers:
         if answer.fault:
             typer.echo(f"never: {answer.task}, {answer.shots} shots, {answer.input!r}: {answer.fault}")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,8 @@ import pandas as pd
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.paths import REFERENCE, results_root
 from nrsed_lib.profile import Profile, load_profile
-from nrsed_lib.run.jobs import all_jobs, jobs, state
+from nrsed_lib.run.jobs import all_jobs, as_text, jobs, state
+from nrsed_lib.run.provenance import run_json
 from nrsed_lib.series import SERIES
 
 SCORES = "table1.csv"
@@ -54,21 +56,17 @@ class Comparison:
 
     def otherwise(self) -> pd.DataFrame:
         """What is not the reference's: cells outside their interval, and other verdicts."""
-        found: list[dict[Any, Any]] = []
+        rows: list[tuple[str, ...]] = []
         if len(self.cells):
-            out = self.cells[~self.cells["within"]]
-            found += [
-                {
-                    "what": f"#{cell['system']}, {cell['condition']}, {cell['metric']}",
-                    "here": f"{cell['here']:.3f}",
-                    "reference": f"{cell['reference']:.3f} ({cell['low']:.3f} to {cell['high']:.3f})",
-                }
-                for cell in out.to_dict("records")
-            ]
+            rows += [
+                (f"#{of.system}, {of.condition}, {of.metric}", f"{of.here:.3f}",
+                 f"{of.reference:.3f} ({of.low:.3f} to {of.high:.3f})")
+                for of in self.cells[~self.cells["within"]].itertuples()
+            ]  # fmt: skip
         if len(self.verdicts):
-            other = self.verdicts["here"] != self.verdicts["reference"]
-            found += self.verdicts.loc[other, ["what", "here", "reference"]].to_dict("records")
-        return pd.DataFrame(found)
+            other = self.verdicts[self.verdicts["here"] != self.verdicts["reference"]]
+            rows += other[["what", "here", "reference"]].itertuples(index=False, name=None)
+        return pd.DataFrame(rows, columns=["what", "here", "reference"])
 
     def text(self) -> str:
         lines = [f"beside the committed results ({self.about})"]
@@ -78,16 +76,10 @@ class Comparison:
             lines += ["not compared where made with other settings:", *(f"  {x}" for x in [*shown[:5], *more])]
         for table in (self.summary(), self.otherwise()):
             if len(table):
-                lines += ["", left(table)]
+                names = ["", *table.columns[1:]]
+                rows = [dict(zip(names, row, strict=True)) for row in table.itertuples(index=False)]
+                lines += ["", indent(as_text(rows), "  ")]
         return "\n".join(lines)
-
-
-def left(table: pd.DataFrame) -> str:
-    """A table of texts, its columns aligned to the left, without a header of the first."""
-    rows = [["", *table.columns[1:]], *table.astype(str).values.tolist()]
-    wide = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ["  ".join(text.ljust(w) for text, w in zip(row, wide, strict=True)).rstrip() for row in rows]
-    return "\n".join(f"  {line}" for line in lines)
 
 
 def compare(profile: Profile) -> Comparison | None:
@@ -96,14 +88,15 @@ def compare(profile: Profile) -> Comparison | None:
     Tables that other settings, or older code than the present one, have made are left out.
     """
     here, there = results_root() / profile.name, REFERENCE / profile.name
-    if here == there or not (there / "run.json").exists() or not here.is_dir():
+    made = run_json(there)
+    if here == there or not made["stages"] or not here.is_dir():
         return None
-    made = json.loads((there / "run.json").read_text())
-    differ = differing(profile, made)
+    facts, differ = made["stages"].values(), differing(profile, made)
+    commits, machines = (dict.fromkeys(of[key] for of in facts) for key in ("commit", "machine"))
     tables = [t for t in comparable(profile, differ) if (here / t).exists() and (there / t).exists()]
     verdicts = [verdicts_of(table, here, there) for table in tables if table in LEDGERS]
     return Comparison(
-        about_reference(made),
+        f"commit {', '.join(commits)}; {'; '.join(machines)}",
         differ,
         cells_of(here, there) if SCORES in tables else pd.DataFrame(),
         pd.concat(verdicts, ignore_index=True) if verdicts else pd.DataFrame(),
@@ -140,13 +133,6 @@ def flat(profile: Profile) -> dict[str, Any]:
         return {k: v for name, of in value.items() for k, v in walk(of, f"{key}.{name}" if key else name).items()}
 
     return walk(profile.model_dump(mode="json"), "")
-
-
-def about_reference(made: dict[str, Any]) -> str:
-    stages = made["stages"].values()
-    commits = list(dict.fromkeys(stage["commit"] for stage in stages))
-    machines = list(dict.fromkeys(stage["machine"] for stage in stages))
-    return f"commit {', '.join(commits)}; {'; '.join(machines)}"
 
 
 def cells_of(here: Path, there: Path) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import alone, executed, job_key, log_of
 from nrsed_lib.run.provenance import commit, watched
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import atomic
+from nrsed_lib.store import atomic, write_json
 
 
 def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mapping[str, Any], seed: int) -> Path:
@@ -79,7 +79,7 @@ def note(notebook: Path, about: Mapping[str, str]) -> None:
         if cell["cell_type"] == "code":
             cell["outputs"] = _joined(cell["outputs"])
     content["metadata"]["nrsed"] = dict(about)
-    notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(notebook, content)
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,35 +6,14 @@ machine -> key -> a measurement. A key is `<group>.<what>….<quantity>`, such a
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from nrsed_lib.paths import REFERENCE, ROOT
-from nrsed_lib.run.provenance import commit, kind, machine
-from nrsed_lib.store import write_json
+from nrsed_lib.paths import REFERENCE
+from nrsed_lib.run.provenance import kind, machine
 
 FILE = REFERENCE / "bench" / "measurements.json"
-TREES = ("nrsed_lib", "tools")  # what a measurement depends on
 Measured = dict[str, dict[str, Any]]
-
-
-class Measurement(NamedTuple):
-    """on: what it was measured on, in words, e.g. "8 clips of 10 s"."""
-
-    key: str
-    value: float
-    unit: str
-    on: str
-
-
-def trees() -> dict[str, str]:
-    """Git's ids of the code that is measured."""
-    names = [f"HEAD:{name}" for name in TREES]
-    found = subprocess.run(["git", "-C", str(ROOT), "rev-parse", *names], capture_output=True, text=True, check=False)
-    return dict(zip(TREES, found.stdout.split(), strict=False))
 
 
 def every(file: Path | None = None) -> dict[str, Measured]:
@@ -50,23 +29,6 @@ def here() -> Measured:
         if name == kind(this) or (this["gpu"] and name.startswith(f"{this['gpu']}, ")):
             return measured
     return {}
-
-
-def add(measurements: Iterable[Measurement], command: str, threads: int) -> None:
-    """Put them in place of those of the same keys and machine; all others stay."""
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    facts = {"threads": threads, "commit": commit(), "trees": trees(), "date": today, "command": command}
-    known = every()
-    known.setdefault(kind(machine()), {}).update(
-        {m.key: {"value": m.value, "unit": m.unit, "on": m.on} | facts for m in measurements}
-    )
-    write_json(FILE, known)
-
-
-def is_current(prefix: str) -> bool:
-    """Whether keys of this beginning were measured on this kind of machine with the code as it is now."""
-    of = [facts for key, facts in here().items() if key.startswith(f"{prefix}.")]
-    return bool(of) and all(facts["trees"] == trees() and not facts["commit"].endswith("+") for facts in of)
 
 
 def values(measured: Measured) -> dict[str, float]:

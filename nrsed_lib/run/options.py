@@ -22,12 +22,11 @@ def absolute(profile: str) -> str:
     return str(Path(profile).resolve()) if profile.endswith((".yaml", ".yml")) else profile
 
 
-def chosen_profile(profile: str, settings: list[str] | None) -> tuple[Profile, dict[str, Any]]:
-    overrides = pairs(settings, "--set")
-    return load_profile(absolute(profile), overrides), overrides
+def chosen(profile: str, settings: list[str] | None) -> Profile:
+    return load_profile(absolute(profile), pairs(settings))
 
 
-def pairs(given: list[str] | None, flag: str) -> dict[str, Any]:
+def pairs(given: list[str] | None, flag: str = "--set") -> dict[str, Any]:
     """key=value, as they were given with a flag."""
     pairs = {}
     for text in given or []:

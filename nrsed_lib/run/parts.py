@@ -1,13 +1,14 @@
 """The parts of a notebook that take long: trainings, tests of one condition each, shards of data sets on disk.
 
-A notebook computes its own parts, one after the other. Ahead of it each may be computed by a job of its
-own, on another machine or by several processes (`sharding.py`); the notebook then finds it done and
-shows it. That is how a cluster is kept busy, and how a training gets more than one device.
+A notebook computes its own parts, one after the other. Ahead of it each may be computed by a job of its own, on another
+machine or by several processes (`sharding.py`); the notebook then finds it done and shows it. That is how a cluster is
+kept busy, and how a training gets more than one device.
 """
 
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 
 from filelock import FileLock
 
@@ -67,14 +68,11 @@ def compute(notebook: str, profile: Profile, seed: int, part: str | None = None)
         raise ProfileError(f"notebook {notebook} is not shared by processes: start one for each of {', '.join(known)}")
     for name in [part] if part else known:
         label = f"{run_folder(profile, notebook, seed).name}-{name}"
-        if not sharding.is_first():
+        first = sharding.is_first()
+        with alone(profile, label) if first else nullcontext():
             sharding.wait()  # until the first one is alone
-            make(_open(notebook, profile, seed), name)
-            continue
-        with alone(profile, label):
-            sharding.wait()
             run = _open(notebook, profile, seed)
-            with watched(label, log_of(profile, label), run.folder, f"facts-{name}.json"):
+            with watched(label, log_of(profile, label), run.folder, f"facts-{name}.json") if first else nullcontext():
                 make(run, name)
 
 

@@ -26,7 +26,7 @@ from nrsed_lib.run.compare import differing, flat
 from nrsed_lib.run.execute import short
 from nrsed_lib.run.jobs import Job, all_jobs, executed, facts, index_page, jobs, log_of, state, work
 from nrsed_lib.run.progress import Progress
-from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, said_of
+from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
 from nrsed_lib.series import SERIES
 from nrsed_lib.store import write_json
@@ -124,12 +124,10 @@ def _run_and_record(line: list[str], profile: Profile, waiting: list[Job], comma
 
 def _expected(profile: Profile, here: Mapping[str, Any]) -> tuple[dict[str, float], bool]:
     """Seconds of each job as the committed results tell them, and whether on a machine of this kind."""
-    file = REFERENCE / profile.name / "run.json"
-    made = json.loads(file.read_text()) if file.exists() else {}
-    if not made or differing(profile, made):
-        return {}, False
-    like_here = all(stage["machine"] == kind(here) for stage in made["stages"].values())
-    return {name: stage["seconds"] for name, stage in made["stages"].items()}, like_here
+    made = run_json(REFERENCE / profile.name)
+    known = {} if made["stages"] and differing(profile, made) else made["stages"]
+    like_here = bool(known) and all(facts["machine"] == kind(here) for facts in known.values())
+    return {name: facts["seconds"] for name, facts in known.items()}, like_here
 
 
 def _why(profile: Profile, waiting: Collection[Job], scheduler: Path) -> str:
@@ -218,16 +216,16 @@ def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
     memory; `stages` what making each notebook's artefacts took, where, and on which commit and trees, whenever that
     was; `settings` the profile's own. A notebook whose artefacts were removed keeps its entry, as its tables stay.
     """
-    file = results_root() / profile.name / "run.json"
-    earlier = json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
-    names = {executed(profile, *job).stem: job for job in all_jobs(profile)}
-    found = {name: facts(profile, *job) or earlier["stages"].get(name) for name, job in names.items()}
-    stages = {name: made for name, made in found.items() if made}
+    earlier, notebooks = run_json(results_root() / profile.name), {}
+    for job in all_jobs(profile):
+        name = executed(profile, *job).stem
+        if made := facts(profile, *job) or earlier["stages"].get(name):
+            notebooks[name] = made
     return {
         "profile": profile.name,
         "seeds": profile.seeds,
-        "stage_seconds": round(sum(s["seconds"] for s in stages.values()), 1),
-        "stages": stages,
+        "stage_seconds": round(sum(made["seconds"] for made in notebooks.values()), 1),
+        "stages": notebooks,
         "runs": [*earlier["runs"], dict(run)],
         "settings": flat(profile),
     }

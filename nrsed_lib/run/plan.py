@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-import pandas as pd
 import psutil
 import torch
 
-from nrsed_lib.artefacts import Run, weights_of
+from nrsed_lib.artefacts import maker_of, weights_of
 from nrsed_lib.data.desed import audioset
 from nrsed_lib.data.desed.layout import PARTS, condition_part, listing, parts_of
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions
@@ -30,8 +30,8 @@ from nrsed_lib.llm.records import replay
 from nrsed_lib.llm.selection import questions
 from nrsed_lib.paths import DATA, cache_root, data_root, results_root
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.budget import Budget, hours
-from nrsed_lib.run.jobs import executed, jobs, state
+from nrsed_lib.run.budget import CLIPS, FINETUNED, SELECTION, SEPARATOR, THETA, Budget, hours
+from nrsed_lib.run.jobs import as_text, executed, jobs, state
 from nrsed_lib.weights import about_weights, find_weights, weights_folder
 
 GB = 1e9
@@ -51,9 +51,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Plan:
-    """stages: a row a notebook and seed, with state, hours, GB on disk and what it asks a language model."""
+    """notebooks: a row a notebook and seed, with state, hours, GB on disk and what it asks a language model."""
 
-    stages: pd.DataFrame
+    notebooks: list[dict[str, str]]
     findings: list[Finding]
 
     @property
@@ -61,9 +61,12 @@ class Plan:
         return any(finding.stops for finding in self.findings)
 
     def text(self) -> str:
-        looked = pd.DataFrame([(f.topic, f.what, f.found) for f in self.findings], columns=["", "what", "found"])
-        looked.loc[looked[""].duplicated(), ""] = ""
-        parts = [self.stages.to_string(index=False), left(looked)]
+        looked = [
+            {"": "" if nb else topic, "what": finding.what, "found": finding.found}
+            for topic, of in groupby(self.findings, lambda finding: finding.topic)
+            for nb, finding in enumerate(of)
+        ]
+        parts = [as_text(self.notebooks), as_text(looked)]
         for title, stops in (("missing, and nothing works without it", True), ("to know", False)):
             concerned: dict[str, list[str]] = {}
             for f in self.findings:
@@ -75,41 +78,25 @@ class Plan:
         return "\n\n".join(parts)
 
 
-def left(table: pd.DataFrame) -> str:
-    """A table of texts, its columns aligned to the left, without a header."""
-    padded = [table[c].str.ljust(table[c].str.len().max()) for c in table]
-    return "\n".join(" ".join(row).rstrip() for row in zip(*padded, strict=True))
-
-
 def plan(profile: Profile) -> Plan:
     """Look at everything. Raises WeightsError for converted weights that are damaged."""
-    budget = Budget.of(profile)
-    to_do = [job for job in jobs(profile) if state(profile, *job) != "done"]
+    budget, known, rows, to_do = Budget(profile), hours(profile), [], []
+    for notebook, seed in jobs(profile):
+        now = state(profile, notebook, seed)
+        row = {"notebook": executed(profile, notebook, seed).stem, "state": now, "time": "", "disk": ""}
+        if now != "done":
+            to_do.append(notebook)
+            row["time"] = duration(known[notebook]) if notebook in known else "not measured"
+            row["disk"] = size(budget.disk(notebook))
+        rows.append(row | {"language model": _bill(profile)[0] if notebook == SELECTION and now != "done" else ""})
     findings = [
-        *_data(profile, ("01", profile.seeds[0]) in to_do),
+        *_data(profile, CLIPS in to_do),
         *_weights(profile),
         *_answers(profile),
         *_machine(profile, budget),
         *_disk(profile, budget, to_do),
     ]
-    return Plan(_stages(profile, budget), findings)
-
-
-def _stages(profile: Profile, budget: Budget) -> pd.DataFrame:
-    known, rows = hours(profile), []
-    for stage, seed in jobs(profile):
-        now = state(profile, stage, seed)
-        done = now == "done"
-        rows.append(
-            {
-                "notebook": executed(profile, stage, seed).stem,
-                "state": now,
-                "time": "" if done else duration(known[stage]) if stage in known else "not measured",
-                "disk": "" if done else size(budget.disk(profile, stage)),
-                "language model": _bill(profile)[0] if stage == "02" and not done else "",
-            }
-        )
-    return pd.DataFrame(rows)
+    return Plan(rows, findings)
 
 
 def duration(hours: float) -> str:
@@ -123,7 +110,7 @@ def size(nb_bytes: float) -> str:
 
 
 def _data(profile: Profile, to_do: bool) -> Iterator[Finding]:
-    """to_do: whether stage 01 still has to read them; it leaves copies of all it needs."""
+    """to_do: whether data preparation still has to read them; it leaves copies of all it needs."""
     data = profile.data
     if data.source == "recordings":
         files = listed(data)
@@ -167,7 +154,7 @@ def _audioset(to_do: bool) -> Finding:
 
 def _weights(profile: Profile) -> Iterator[Finding]:
     """Converted weights by name, and what embeds texts; or that there is nothing to convert."""
-    names = weights_of("03", profile) | weights_of("05", profile)
+    names = weights_of(THETA, profile) | weights_of(SEPARATOR, profile)
     if profile.sed.encoder == "mn04":
         file = published().loc["mn04_as_mAP_432.pt"]
         yield Finding("weights", "mn04", f"downloaded by the run, sha256 {file['sha256']}")
@@ -184,7 +171,14 @@ def _weights(profile: Profile) -> Iterator[Finding]:
             continue
         yield Finding("weights", name, f"of {about['source']}, sha256 {about['sha256']}")
     if profile.lass.text == "clap":
-        yield _vocabulary()
+        found, fault = "texts are embedded already", ""
+        if not any((weights_folder() / "texts").glob("*.safetensors")):
+            try:
+                load_tokenizer()
+                found = "there"
+            except WeightsError as error:
+                found, fault = "missing", str(error)
+        yield Finding("weights", "text vocabulary", found, fault, bool(fault))
 
 
 def _text_branch(weights: str | None) -> bool:
@@ -194,25 +188,15 @@ def _text_branch(weights: str | None) -> bool:
         return False
 
 
-def _vocabulary() -> Finding:
-    if any((weights_folder() / "texts").glob("*.safetensors")):
-        return Finding("weights", "text vocabulary", "texts are embedded already")
-    try:
-        load_tokenizer()
-    except WeightsError as error:
-        return Finding("weights", "text vocabulary", "missing", str(error), True)
-    return Finding("weights", "text vocabulary", "there")
-
-
 def _bill(profile: Profile) -> tuple[str, int]:
-    """What stage 02 asks, in words, and how many calls; answers that a live run filed are not asked for again."""
+    """What noise selection asks, in words, and how many calls; what a live run has filed is not asked for again."""
     if profile.llm.mode == "replay":
         return "none", 0
-    run = Run(profile, "02", profile.seeds[0])
+    run = maker_of("selection", profile)
     try:
         asked = questions(run)
     except StoreError:
-        return "known after 01", 1
+        return f"known after {CLIPS}", 1
     files = [DATA / "answers" / profile.llm.answers, NoiseAnswer.live_file(run)]
     answers = [answer for path in files if path.exists() for answer in NoiseAnswer.read(path)]
     filed = {answer.key for answer in answers if answer.asked == profile.llm.model}
@@ -223,7 +207,7 @@ def _bill(profile: Profile) -> tuple[str, int]:
 
 
 def _answers(profile: Profile) -> Iterator[Finding]:
-    llm, run = profile.llm, Run(profile, "02", profile.seeds[0])
+    llm, run = profile.llm, maker_of("selection", profile)
     if llm.mode == "live":
         asked, nb = _bill(profile)
         key = bool(os.environ.get("OPENAI_API_KEY"))
@@ -236,7 +220,7 @@ def _answers(profile: Profile) -> Iterator[Finding]:
             asked_about = questions(run)
         except StoreError:
             nb = len(NoiseAnswer.read(path))
-            yield Finding("answers", llm.answers, f"{nb} recorded; label sets are known after 01")
+            yield Finding("answers", llm.answers, f"{nb} recorded; label sets are known after {CLIPS}")
             return
         answers = replay(asked_about, path)
     except AnswerError as error:
@@ -252,35 +236,33 @@ def _machine(profile: Profile, budget: Budget) -> Iterator[Finding]:
     yield Finding("machine", "memory", f"{size(memory)}, of which about {size(budget.memory)} for data", remedy)
     if profile.data.source != "desed":
         return
-    on_gpu = budget.gpu(profile)
-    asks = ", ".join(f"{stage} {size(most)}" for stage, (_, most) in on_gpu.items() if most)
+    on_gpu, known, remedy = budget.gpu(), hours(profile), ""
+    asks = ", ".join(f"{notebook} {size(most)}" for notebook, (_, most) in on_gpu.items() if most)
     if torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory
-        least, most = (max(need[k] for need in on_gpu.values()) for k in (0, 1))
-        remedy = ""
+        least, most = map(max, zip(*on_gpu.values(), strict=True))
         if least > total:
             remedy = f"data alone take {size(least)}: lower data.nb_noise_draws_per_class, or take a larger GPU"
         elif most > 0.8 * total:
             remedy = "clips stay in mapped files where they do not fit: steps are slower, numbers the same"
-        found = f"{torch.cuda.get_device_name()}, {size(total)}; data by stage: {asks}; networks come on top"
+        found = f"{torch.cuda.get_device_name()}, {size(total)}; data by notebook: {asks}; networks come on top"
         yield Finding("machine", "GPU", found, remedy, least > total)
         return
-    known = hours(profile)
-    if {"03", "04"} <= known.keys():
-        remedy = f"without one, stages 03 and 04 take {duration(known['03'] + known['04'])} a seed here"
-    else:
-        remedy = "how long the run takes without one was not measured here: `make bench` does, and says so"
-    yield Finding("machine", "GPU", f"none; data by stage would take {asks}", remedy)
+    remedy = "how long the run takes without one was not measured here: `make bench` does, and says so"
+    if {THETA, FINETUNED} <= known.keys():
+        took = duration(known[THETA] + known[FINETUNED])
+        remedy = f"without one, notebooks {THETA} and {FINETUNED} take {took} a seed here"
+    yield Finding("machine", "GPU", f"none; data by notebook would take {asks}", remedy)
 
 
-def _disk(profile: Profile, budget: Budget, to_do: list[tuple[str, int]]) -> Iterator[Finding]:
+def _disk(profile: Profile, budget: Budget, to_do: Collection[str]) -> Iterator[Finding]:
     """Shards go to the cache, everything else to the results; both may be on one file system."""
-    desed = profile.data.source == "desed"
+    clips, rest = (sum(budget.disk(id_) for id_ in to_do if (id_ == CLIPS) == of_clips) for of_clips in (True, False))
+    clips += budget.converting if clips else 0
+    in_cache = clips if profile.data.source == "desed" else 0
     places: dict[int, list[tuple[Path, int, int]]] = {}  # file system → root, bytes free, bytes needed
-    for root, stages in ((cache_root(), ["01"] * desed), (results_root(), ["03", "06"] + ["01"] * (not desed))):
+    for root, takes in ((cache_root(), in_cache), (results_root(), clips - in_cache + rest)):
         there = next(p for p in (root, *root.absolute().parents) if p.exists())
-        takes = sum(budget.disk(profile, stage) for stage, _ in to_do if stage in stages)
-        takes += budget.converting if takes and "01" in stages else 0
         places.setdefault(there.stat().st_dev, []).append((root, shutil.disk_usage(there).free, takes))
     for rows in places.values():
         free, takes = rows[0][1], sum(takes for *_, takes in rows)

@@ -55,10 +55,8 @@ class Progress:
         if known := [name for name in self.took if name in self.expected]:
             self.pace = sum(self.took[name] for name in known) / sum(self.expected[name] for name in known)
         due = self.on_terminal or now - self.said > SAID_EVERY_S
-        self._write([text for _, text in ended], [self.line(name, now) for name in self._at_work()] if due else [])
-
-    def _at_work(self) -> list[str]:
-        return [name for name in self.waiting if name in self.running or self._parts_done(name)]
+        at_work = [name for name in self.waiting if name in self.running or self._parts_done(name)] if due else []
+        self._write([text for _, text in ended], [self.line(name, now) for name in at_work])
 
     def _parts_done(self, name: str) -> int:
         """How many parts jobs of their own have left."""

@@ -12,7 +12,7 @@ import runpy
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,7 +39,7 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
     fault.unlink(missing_ok=True)
     # to the microsecond: it tells executions apart, and several may begin in one second
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")
-    here = made_on() | {"began": stamp, "machine": kind({"cpu": cpu(), "cores": os.cpu_count(), "gpu": gpu()})}
+    here = made_on() | {"began": stamp, "machine": kind(machine())}
     began, cpu_began, peak = time.monotonic(), cpu_seconds(), 0
     before = {"seconds": 0.0, "cpu_seconds": 0.0}  # of earlier executions that were killed: their time counts
 
@@ -134,22 +134,26 @@ def _dirty() -> bool:
     return bool(_git("status", "--porcelain", "--", ".", ":!results"))
 
 
-def made_on() -> dict[str, Any]:
-    """The commit, the ids of its trees of code, notebooks and data, and whether what lies there differs from them.
+def trees_of(names: Sequence[str]) -> dict[str, str]:
+    """The ids of folders of the commit; commits that have the same ids hold the same files, whatever their own."""
+    return dict(zip(names, _git("rev-parse", *(f"HEAD:{name}" for name in names)).split(), strict=False))
 
-    Commits that have the same ids there hold the same files, whatever their own names are.
-    """
-    ids = _git("rev-parse", *(f"HEAD:{tree}" for tree in TREES)).split()
-    return {"commit": commit(), "trees": dict(zip(TREES, ids, strict=False)), "dirty": _dirty()}
+
+def made_on() -> dict[str, Any]:
+    """The commit, the ids of its trees of code, notebooks and data, and whether what lies there differs from them."""
+    return {"commit": commit(), "trees": trees_of(TREES), "dirty": _dirty()}
+
+
+def run_json(folder: Path) -> dict[str, Any]:
+    """What a profile's results say of how they were made; of nothing, where they do not say it."""
+    file = folder / "run.json"
+    return json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
 
 
 def cpu() -> str:
     with contextlib.suppress(OSError, StopIteration):
-        return next(
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        )
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     return platform.processor() or platform.machine()
 
 

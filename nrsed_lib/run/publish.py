@@ -13,6 +13,7 @@ from nrsed_lib.errors import PipelineError
 from nrsed_lib.paths import REFERENCE, results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import all_jobs, executed, state
+from nrsed_lib.run.provenance import run_json
 from nrsed_lib.store import atomic, write_json
 
 PUBLISHED = ("*.csv", "figures/*.png")
@@ -38,7 +39,7 @@ def publish(profile: Profile) -> Iterator[str]:
     kept = {file.relative_to(there) for pattern in PUBLISHED for file in there.glob(pattern)} - files
     yield from (f"kept, the run made no other: {there / file}" for file in sorted(kept))
     yield f"written: {there / 'run.json'}"
-    write_json(there / "run.json", _joined(there / "run.json", json.loads((here / "run.json").read_text())))
+    write_json(there / "run.json", _joined(run_json(there), json.loads((here / "run.json").read_text())))
     if profile.data.source == "synth":  # what people recorded stays out of the repository
         for notebook, seed in ran:
             if seed == profile.seeds[0]:
@@ -51,14 +52,13 @@ def _replaced(file: Path, content: bytes) -> str:
     return "unchanged" if file.read_bytes() == content else "replaced"
 
 
-def _joined(file: Path, made: dict[str, Any]) -> dict[str, Any]:
+def _joined(old: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     """A run.json, with what the one that it replaces says of notebooks that did not run anew."""
-    old = json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
-    stages = dict(sorted((old["stages"] | made["stages"]).items()))
-    still = set(old["stages"]) - set(made["stages"])
+    notebooks = dict(sorted((old["stages"] | made["stages"]).items()))
+    still = old["stages"].keys() - made["stages"].keys()
     runs = [run for run in old["runs"] if still & set(run["ran"])] + made["runs"]
-    seconds = round(sum(stage["seconds"] for stage in stages.values()), 1)
-    return made | {"stage_seconds": seconds, "stages": stages, "runs": runs}
+    seconds = round(sum(facts["seconds"] for facts in notebooks.values()), 1)
+    return made | {"stage_seconds": seconds, "stages": notebooks, "runs": runs}
 
 
 def _with_outputs(target: Path, ran: Path) -> Path:
@@ -68,6 +68,5 @@ def _with_outputs(target: Path, ran: Path) -> Path:
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code" and (done := outputs.get(cell["id"])):
             cell["outputs"], cell["execution_count"] = done["outputs"], done["execution_count"]
-    with atomic(target) as temporary:
-        temporary.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+    write_json(target, notebook)
     return target

@@ -45,8 +45,8 @@ def write_report(profile: Profile) -> Path:
     tables = results_root() / profile.name
     parts = [f"<h1>nrsed, profile {profile.name}</h1>", "<h2>Notebooks</h2><ul>", *rows, "</ul>"]
     if (tables / "table1.csv").exists():
-        parts += ["<h2>Table I</h2>", table1(profile).to_html()]
         scores = every_score(tables)
+        parts += ["<h2>Table I</h2>", as_printed(profile, scores).to_html()]
         if "list_hash" in scores:  # on the paper's own clips
             about = f"{scores['nb_clips'].iloc[0]} clips, list {scores['list_hash'].iloc[0]}"
             parts += [f"<h2>Ours minus the paper's ({about})</h2>", differences(scores).to_html()]
@@ -96,18 +96,13 @@ def title(notebook: Path) -> str:
 
 
 def every_score(tables: Path) -> pd.DataFrame:
-    """What notebook 07 wrote of its systems and, where it ran, notebook 12 of those beyond them: a row a system,
+    """What the run has of the paper's systems and, where that study ran, of those beyond them: a row a system,
     condition and seed."""
     first = pd.read_csv(tables / "table1.csv", dtype={"system": str})
     if not (tables / "language.csv").exists():
         return first
     more = pd.read_csv(tables / "language.csv", dtype={"system": str})
     return pd.concat([first, more[~more["system"].isin(first["system"])]], ignore_index=True)
-
-
-def table1(profile: Profile) -> pd.DataFrame:
-    """PSDS1 / PSDS2 by system and condition, the mean over seeds."""
-    return as_printed(profile, every_score(results_root() / profile.name))
 
 
 def as_printed(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from nrsed_lib.run.options import ProfileOption, SetOption, chosen_profile
+from nrsed_lib.run.options import ProfileOption, SetOption, chosen
 
 task9 = typer.Typer(no_args_is_help=True, help="Submissions to DCASE 2024 task 9, language-queried source separation.")
 
@@ -41,17 +41,14 @@ def submit(
     from nrsed_lib.studies.task9.study import load_trial
     from nrsed_lib.studies.trials import Trial
 
-    chosen, _ = chosen_profile(profile, settings)
-    run = maker_of("AudioSep", chosen)
-    separator = load_trial(run, Trial(variant, studies_of(chosen).seeds[0] if seed is None else seed))
-    about = make.read_meta(meta.read_text(), str(meta))
+    settled = chosen(profile, settings)
+    trial = Trial(variant, studies_of(settled).seeds[0] if seed is None else seed)
+    separator = load_trial(maker_of("AudioSep", settled), trial)
+    about, rate = make.read_meta(meta.read_text(), str(meta)), settled.data.sample_rate
     name = about.submission.label
     for part in SETS:
-        tracks = make.separated(
-            separator, evaluation or task9_root(), part, chosen.data.sample_rate, chosen.evaluate.batch
-        )
-        who = name.rpartition("_task9_")[0]
-        make.write_tracks(folder / who / f"{name}.{part}.zip", tracks, chosen.data.sample_rate)
+        tracks = make.separated(separator, evaluation or task9_root(), part, rate, settled.evaluate.batch)
+        make.write_tracks(folder / name.rpartition("_task9_")[0] / f"{name}.{part}.zip", tracks, rate)
     typer.echo(make.write_system(folder, about, link))
     validate(folder, evaluation)
 

@@ -148,7 +148,7 @@ def test_the_answers_say_who_wrote_them_and_are_what_the_judgements_compose():
     assert "not replies of a language model" in about and "judgements_paper.csv" in about
 
 
-def test_stage_02_needs_neither_audio_nor_key_nor_network(monkeypatch, tmp_path):
+def test_noise_selection_needs_neither_audio_nor_key_nor_network(monkeypatch, tmp_path):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     monkeypatch.setenv("NRSED_MIRROR", str(tmp_path / "nothing"))
     monkeypatch.setenv("NRSED_CACHE", str(tmp_path / "cache"))

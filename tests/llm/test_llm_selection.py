@@ -1,4 +1,4 @@
-"""Stage 02 as a whole, on label sets that are given instead of drawn."""
+"""Notebook 02 as a whole, on label sets that are given instead of drawn."""
 
 from __future__ import annotations
 

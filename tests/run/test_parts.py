@@ -102,10 +102,10 @@ def graph(tmp_path, *config: str, profile: str = "smoke") -> str:
 
 def test_with_an_executor_or_devices_parts_are_jobs(tmp_path):
     ahead = graph(tmp_path, "ahead=True", "devices=2", 'overrides={"sed.train.steps": 7}')
-    for stage in ("03", "04", "05", "06"):
-        for part in parts(stage, SMOKE):
-            (line,) = (x for x in ahead.splitlines() if f" compute {stage} --part={part} " in x)
-            assert ("--nproc-per-node 2" in line) == (stage != "06")
+    for notebook in ("03", "04", "05", "06"):
+        for part in parts(notebook, SMOKE):
+            (line,) = (x for x in ahead.splitlines() if f" compute {notebook} --part={part} " in x)
+            assert ("--nproc-per-node 2" in line) == (notebook != "06")
             assert """--set 'sed.train.steps="7"'""" in line  # Snakemake's strings; the profile knows better
     assert " compute " not in graph(tmp_path, "ahead=False", "devices=1")
 

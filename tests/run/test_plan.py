@@ -68,7 +68,7 @@ def test_a_tree_without_some_clips_can_start_and_says_what_is_left_out(empty):
 def test_other_profiles_need_nothing(empty, name):
     done = CliRunner().invoke(app, ["plan", "--profile", name])
     assert done.exit_code == 0 and "the run can start" in done.output
-    assert done.output.count("missing ") == len(plan(load_profile(name)).stages)  # no notebook has run
+    assert done.output.count("missing ") == len(plan(load_profile(name)).notebooks)  # no notebook has run
 
 
 def test_the_command_fails_when_the_run_cannot_start(empty):
@@ -93,7 +93,7 @@ def test_a_full_disk_stops_it(empty, monkeypatch):
 
 
 def test_sizes_are_products_of_the_settings():
-    of = Budget.of(load_profile("paper"))
+    of = Budget(load_profile("paper"))
     row = 2 * 160_000
     assert of.clips == row * (13_463 + 1578 + 14_412)
     assert of.all_clips == of.clips + row * (2500 + 5 * 1168)
@@ -119,7 +119,7 @@ def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
     assert [duration(h) for h in (0.01, 3, 100)] == ["0.6 min", "3.0 h", "4 days"]
 
 
-def test_hours_are_of_stages_that_ran_on_this_kind_of_machine(tmp_path, monkeypatch):
+def test_hours_are_of_notebooks_that_ran_on_this_kind_of_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
     here, smoke = kind(machine()), load_profile("smoke")
     made = {"03_sed_training-seed0": (7200, here), "03_sed_training-seed1": (3600, here), "05_lass_model": (60, "else")}
@@ -170,6 +170,6 @@ def test_a_gpu_is_held_against_what_the_data_take(empty, monkeypatch, total, say
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: type("Properties", (), {"total_memory": total}))
-    gpu = next(f for f in _machine(load_profile("paper"), Budget.of(load_profile("paper"))) if f.what == "GPU")
+    gpu = next(f for f in _machine(load_profile("paper"), Budget(load_profile("paper"))) if f.what == "GPU")
     assert gpu.remedy.startswith(says) and bool(gpu.remedy) == bool(says)
     assert gpu.stops == (total == 8e9)

@@ -10,9 +10,9 @@ from nrsed_lib.lass.sizes import count_gflop
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import measurements
 from nrsed_lib.run.budget import consequences
-from nrsed_lib.run.measurements import Measurement
-from tools import bench, full_size, reading, workload
+from tools import bench, full_size, measuring, reading, workload
 from tools.full_size import cost, shards
+from tools.measuring import Measurement
 from tools.pages_bench import bench_page
 
 
@@ -20,12 +20,13 @@ from tools.pages_bench import bench_page
 def file(tmp_path, monkeypatch):
     """Measurements are kept elsewhere, of one clean state of the code."""
     monkeypatch.setattr(measurements, "FILE", tmp_path / "measurements.json")
-    monkeypatch.setattr(measurements, "commit", lambda: "abc")
+    monkeypatch.setattr(measuring, "commit", lambda: "abc")
     return tmp_path / "measurements.json"
 
 
 def on_machine(monkeypatch, gpu):
-    monkeypatch.setattr(measurements, "machine", lambda: {"gpu": gpu, "cpu": "a CPU", "cores": 4})
+    for module in (measurements, measuring):
+        monkeypatch.setattr(module, "machine", lambda: {"gpu": gpu, "cpu": "a CPU", "cores": 4})
 
 
 def test_flop_of_products_and_convolutions():
@@ -71,7 +72,7 @@ def test_consequences_are_products_of_the_rates(file, monkeypatch):
         "a_million_embedded"
     ]
     on_machine(monkeypatch, None)
-    measurements.add(rows, "a command", 2)
+    measuring.add(rows, "a command", 2)
     text = bench_page(file)
     assert "## a CPU, 4 cores" in text and "`a command` at commit abc" in text
     assert f"| stage1 | {hours['stage1']:.3g} | {profile.sed.train.steps} steps of {batch} clips |" in text
@@ -81,11 +82,11 @@ def test_consequences_are_products_of_the_rates(file, monkeypatch):
 
 def test_keys_replace_themselves_and_nothing_else(file, monkeypatch):
     on_machine(monkeypatch, None)
-    measurements.add([Measurement("a.b.x", 1, "s", "one"), Measurement("a.c.x", 2, "s", "one")], "first", 2)
-    measurements.add([Measurement("a.b.x", 3, "s", "one")], "second", 1)
+    measuring.add([Measurement("a.b.x", 1, "s", "one"), Measurement("a.c.x", 2, "s", "one")], "first", 2)
+    measuring.add([Measurement("a.b.x", 3, "s", "one")], "second", 1)
     on_machine(monkeypatch, "a GPU")
     assert measurements.here() == {}
-    measurements.add([Measurement("a.b.x", 4, "s", "one")], "third", 1)
+    measuring.add([Measurement("a.b.x", 4, "s", "one")], "third", 1)
     assert {name: measurements.values(of) for name, of in measurements.every().items()} == {
         "a CPU, 4 cores": {"a.b.x": 3, "a.c.x": 2},
         "a GPU, 4 cores": {"a.b.x": 4},
@@ -119,7 +120,7 @@ def test_what_is_current_is_measured_once_and_a_killed_bench_goes_on(file, monke
     assert run("--only", "a").exit_code == 0 and done == [("a.b", "smoke", 2), None, ("a.c", "mini", 2)]
     run("--only", "a.b.x", "--again")
     assert done[3:] == [("a.b", "smoke", 2)]
-    monkeypatch.setattr(measurements, "trees", lambda: {"nrsed_lib": "another"})
+    monkeypatch.setattr(measuring, "trees", lambda: {"nrsed_lib": "another"})
     run("--only", "a.c", "--profile", "smoke")
     assert done[4:] == [("a.c", "smoke", 2)]
     assert list(*measurements.every().values()) == ["a.b.x", "a.c.x", "a-smoke.c.x"], "another profile, other keys"

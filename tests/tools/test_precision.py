@@ -22,10 +22,10 @@ SMOKE = load_profile("smoke")
 
 @pytest.fixture(scope="module")
 def finished(smoke_data):
-    """Stages 01 to 06 of the smoke profile, whose `lass.bfloat16` is off."""
+    """Notebooks 01 to 06 of the smoke profile, whose `lass.bfloat16` is off."""
     select(open_run("02", SMOKE))
-    for stage in ("03", "04", "05"):
-        compute(stage, SMOKE, 0)
+    for notebook in ("03", "04", "05"):
+        compute(notebook, SMOKE, 0)
     compute("06", SMOKE, 0, "5dB")
     return open_run("06", SMOKE)
 
@@ -41,7 +41,7 @@ def test_both_precisions_of_the_same_networks(finished, hardware):
     of = {m.key.removeprefix("precision.smoke-seed0.5dB."): m.value for m in precision(finished, ["5dB"], ["1", "3"])}
     kept, _ = read_tensors(finished.folder / "scores_5dB.safetensors")
     for system in ("1", "3"):
-        expected = psds(kept[system], load_split(finished, "test"))  # as stage 06 left them, in float32
+        expected = psds(kept[system], load_split(finished, "test"))  # as notebook 06 left them, in float32
         for score in ("psds1", "psds2"):
             low, full = (of[f"{system}.{score}_{p}"] for p in ("bfloat16", "float32"))
             assert full == expected[score] and of[f"{system}.{score}_difference"] == low - full

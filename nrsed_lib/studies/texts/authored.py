@@ -38,9 +38,7 @@ def answer_all() -> list[TextAnswer]:
     answers = []
     for task, shots in [*((f"augment/{name}", 0) for name in augmentations()), (KNOWLEDGE, SHOTS)]:
         texts = texts_written(task)
-        answers += [
-            question.record(texts[str(question.sound)], **origin) for question in questions(task, sounds, shots)
-        ]
+        answers += [asked.record(texts[str(asked.sound)], **origin) for asked in questions(task, sounds, shots)]
     return answers
 
 

@@ -21,21 +21,18 @@ def text_statistics(captions: Mapping[str, Caption]) -> pd.DataFrame:
     new, the share of a text's content words that its class's original caption does not have; duplicates, texts that are
     (but for case and punctuation) there before, in this kind or one above.
     """
-    kinds: dict[str, list[tuple[str, ...]]] = {"original": [(caption.original,) for caption in captions.values()]}
-    for prompt in next(iter(captions.values())).augmented:
-        kinds[prompt] = [caption.augmented[prompt] for caption in captions.values()]
-    kinds["held-out"] = [caption.held_out for caption in captions.values()]
+    prompts, every = next(iter(captions.values())).augmented, captions.values()
+    pairs = {"original": [(c.original, c.original) for c in every]}  # a class's original caption, and a text
+    pairs |= {prompt: [(c.original, text) for c in every for text in c.augmented[prompt]] for prompt in prompts}
+    pairs |= {"held-out": [(c.original, text) for c in every for text in c.held_out]}
     rows, seen = [], set[str]()
-    for kind, texts in kinds.items():
-        every = [text for of_class in texts for text in of_class]
-        originals = [c.original for c, of_class in zip(captions.values(), texts, strict=True) for _ in of_class]
-        stems = [rules.stems(text) for text in every]
-        new = [len(s - rules.stems(o)) / max(len(s), 1) for s, o in zip(stems, originals, strict=True)]
-        lengths = [len(text.split()) for text in every]
-        plain = {rules.normal(text) for text in every}
-        row = {"kind": kind, "nb_texts": len(every), "words": np.mean(lengths), "least": min(lengths)}
-        row |= {"most": max(lengths), "vocabulary": len(set[str]().union(*stems)), "new": np.mean(new)}
-        rows.append(row | {"duplicates": len(every) - len(plain - seen)})
+    for kind, of in pairs.items():
+        stems = [(rules.stems(text), rules.stems(original)) for original, text in of]
+        new = [len(own - of_original) / max(len(own), 1) for own, of_original in stems]
+        lengths, plain = [len(text.split()) for _, text in of], {rules.normal(text) for _, text in of}
+        row = {"kind": kind, "nb_texts": len(of), "words": np.mean(lengths), "least": min(lengths)}
+        row |= {"most": max(lengths), "vocabulary": len(set[str]().union(*(own for own, _ in stems)))}
+        rows.append(row | {"new": np.mean(new), "duplicates": len(of) - len(plain - seen)})
         seen |= plain
     return pd.DataFrame(rows)
 
