@@ -11,8 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from nrsed_lib.paths import DATA
-from nrsed_lib.series import PAPER
 from nrsed_lib.run.report import every_score
+from nrsed_lib.series import PAPER
 from nrsed_lib.systems import SYSTEMS
 from tools.markdown import duration, number, table, with_interval
 
