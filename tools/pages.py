@@ -82,9 +82,26 @@ def _scores(folder: Path, seeds: list[int]) -> str:
         f"{first.nb_clips} test clips{listed} in each condition; mean over {_count(len(seeds), 'training seed')}. "
         f"Small print: {several}{ends}; {beside}.",
     ]
+    text += _of_another_run(folder)
     for metric, about in METRICS.items():
         text += [f"**{about}**", _by_condition(scores, metric, on_theirs)]
     return "\n\n".join(text)
+
+
+def _of_another_run(folder: Path) -> list[str]:
+    """A warning where notebook 12 compared its systems with other scores of #1 to #7 than are shown now."""
+    if not (folder / "language.csv").exists():
+        return []
+    key = ["system", "condition", "seed"]
+    now, then = (pd.read_csv(folder / name, dtype={"system": str}) for name in ("table1.csv", "language.csv"))
+    both = now.merge(then, on=key, suffixes=("", "_then"))
+    if (both["psds1"] == both["psds1_then"]).all():
+        return []
+    more = ", ".join(f"#{system}" for system in then["system"].unique() if system not in set(now["system"]))
+    return [
+        f"**{more} are of an earlier run** with other trainings than the rest: compare them, and read the claims on "
+        "them, only beside that run's own #1 to #7, in [language.csv](language.csv) and notebook 12."
+    ]
 
 
 def _recall(folder: Path) -> str:

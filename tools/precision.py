@@ -35,7 +35,7 @@ def in_precision(profile: Profile, bfloat16: bool) -> Profile:
 
 
 def frame_scores(run: Run, condition: str, bfloat16: bool) -> dict[str, Tensor]:
-    """(nb_clips, nb_classes, nb_frames) float16 by system, on the CPU: what stage 06 keeps, in either precision."""
+    """(nb_clips, nb_classes, nb_frames) float16 by system, on the CPU: what notebook 06 keeps, in either precision."""
     profile, clips = in_precision(run.profile, bfloat16), load_split(run, "test")
     networks = Networks.of(replace(run, profile=profile))
     scores, _ = score_mixtures(networks, load_condition(run, condition), clips.weak())
