@@ -54,7 +54,7 @@ lint: $(READY) ## format and check
 	@$(BIN)/ruff check --fix nrsed_lib tests tools
 	@$(BIN)/mypy
 
-clean:       ## remove what runs left (tables stay)
+clean:       ## remove what runs left (tables, figures and answers stay)
 	rm -rf results/runs/*/work results/runs/*/report
 
 $(VENV)/bin/uv:

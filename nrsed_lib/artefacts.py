@@ -1,8 +1,9 @@
-"""What notebooks leave: a folder for each, found by the artefact's name, and the key that says what made it.
+"""What notebooks leave: a folder for each, found by the artefact's name, and by the key that says what made it.
 
-A notebook's folder is valid for one key: the code it runs, the settings it reads, its seed, the converted weights it
-starts from, and the keys of the notebooks before it. `open_run` empties a folder made under another key, so whatever
-a notebook finds in its own folder is its own, and resuming needs no more than "does the file exist".
+A notebook's folder is named by its key: a digest of the code it runs, the settings it reads, its seed, the converted
+weights it starts from, and the keys of the notebooks before it. So whatever a notebook finds in its own folder is its
+own, resuming needs no more than "does the file exist", and what other settings or other code have made lies beside it,
+untouched. What a file holds is checked (`store.whole`) when its folder is opened and when another notebook finds it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import ast
 import functools
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import resolve_name
@@ -20,11 +20,12 @@ from typing import Any
 
 from nrsed_lib.errors import StoreError
 from nrsed_lib.paths import NOTEBOOKS, ROOT, results_root
-from nrsed_lib.profile import Profile, load_profile
+from nrsed_lib.profile import PROFILES, Profile, load_profile
 from nrsed_lib.series import PLUGINS, SERIES, maker
-from nrsed_lib.store import digest
+from nrsed_lib.store import digest, keep_sums, noted, set_aside, whole
 from nrsed_lib.weights import weights_fingerprint
 
+SHOWN = "shown"  # of a notebook's folder: what people look at
 # How things are shown, stored and driven does not change what they are; of weights the content is in the key.
 NOT_IN_KEY = frozenset({"profile", "series", "artefacts", "store", "paths", "errors", "weights", "plots", "run"})
 
@@ -37,31 +38,34 @@ class Run:
     notebook: str
     seed: int
 
-    @property
-    def tables(self) -> Path:
-        """The tables that the run shows."""
-        return results_root() / self.profile.name
-
-    @property
-    def figures(self) -> Path:
-        """The figures that the run shows."""
-        return self.tables / "figures"
-
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """This notebook's own artefacts."""
         return run_folder(self.profile, self.notebook, self.seed)
 
+    @property
+    def tables(self) -> Path:
+        """This notebook's tables; a run that ends well shows them in `shown_folder`."""
+        return self.folder / SHOWN
+
+    @property
+    def figures(self) -> Path:
+        """This notebook's figures, likewise."""
+        return self.tables / "figures"
+
     def find(self, artefact: str, seed: int | None = None) -> Path:
         """An artefact that a notebook has left, e.g. "theta", of this run's seed unless another is given.
 
-        Raises StoreError saying which notebook makes it.
+        Raises StoreError saying which notebook makes it, if it is not there or does not hold what was written to it.
         """
         by, suffix = maker(artefact)
         path = run_folder(self.profile, by, self.seed if seed is None else seed) / f"{artefact}{suffix}"
-        if not path.exists():
+        belonging = {path, *(file for file in noted(path.parent) if file.stem == artefact)}
+        found = {file: "is damaged" if file.exists() else "is missing" for file in belonging}
+        if lost := [file for file in belonging if not whole(file)]:  # and set aside, if it was there
+            file, state = min(lost), found[min(lost)]
             raise StoreError(
-                f"{path} is missing: it is made by {SERIES[by].name}; "
+                f"{file} {state}: it is made by {SERIES[by].name}; "
                 f"run `nrsed run --profile {self.profile.name} --only {by}` or that notebook first"
             )
         return path
@@ -70,7 +74,7 @@ class Run:
 def open_run(
     notebook: str, profile: str | Path | Profile, overrides: Mapping[str, Any] | None = None, seed: int | None = None
 ) -> Run:
-    """Open a notebook, by its id, of a run; its folder holds only what this very notebook made.
+    """Open a notebook, by its id, of a run; its folder holds only what this very notebook made, and all of it whole.
 
     overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the training seed, the
     profile's first one by default.
@@ -80,12 +84,19 @@ def open_run(
     if not isinstance(profile, Profile):
         profile = load_profile(profile, overrides)
     run = Run(profile, notebook, profile.seeds[0] if seed is None else seed)
-    key, mark = run_key(notebook, profile, run.seed), run.folder / "key.txt"
-    if run.folder.exists() and (not mark.exists() or mark.read_text() != key):
-        shutil.rmtree(run.folder)
-    run.folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(key)
+    keep_sums(run.folder)
+    for lost in [file for file in noted(run.folder) if not whole(file)]:
+        for file in noted(run.folder):
+            if file.exists() and _belong(file, lost, run):
+                set_aside(file, f"belongs to {lost.name}, which is lost")
     return run
+
+
+def _belong(file: Path, lost: Path, run: Run) -> bool:
+    """Whether two files are made together, and so made anew together: a clip list and its audio, all of a trial. Not a
+    checkpoint: from it the rest is made again soon."""
+    together = file.stem == lost.stem or file.parent != run.folder
+    return file.parent == lost.parent and together and not file.is_relative_to(run.tables) and file.suffix != ".pt"
 
 
 def maker_of(artefact: str, profile: Profile, seed: int | None = None) -> Run:
@@ -93,24 +104,48 @@ def maker_of(artefact: str, profile: Profile, seed: int | None = None) -> Run:
     return Run(profile, maker(artefact)[0], profile.seeds[0] if seed is None else seed)
 
 
+def job_name(notebook: str, seed: int) -> str:
+    """Of a notebook's execution, e.g. "03_sed_training-seed0"."""
+    return SERIES[notebook].name + (f"-seed{seed}" if SERIES[notebook].per_seed else "")
+
+
 def run_folder(profile: Profile, notebook: str, seed: int) -> Path:
     """Where a notebook leaves its artefacts (never committed)."""
-    name = SERIES[notebook].name + (f"-seed{seed}" if SERIES[notebook].per_seed else "")
-    return results_root() / profile.name / "work" / name
+    return results_root() / profile.name / "work" / job_name(notebook, seed) / run_key(notebook, profile, seed)
+
+
+def shown_folder(profile: Profile) -> Path:
+    """Where a run shows tables, figures and report: the profile's folder, or with other settings one of its own."""
+    settings = digest(profile.model_dump(mode="json"))
+    as_it_is = (PROFILES / f"{profile.name}.yaml").is_file() and settings == _settings_of(profile.name)
+    return results_root() / (profile.name if as_it_is else f"{profile.name}-{settings[:8]}")
+
+
+@functools.cache
+def _settings_of(name: str) -> str:
+    return digest(load_profile(name).model_dump(mode="json"))
 
 
 def run_key(notebook: str, profile: Profile, seed: int) -> str:
     """Digest of what the notebook's artefacts depend on (16 hex digits)."""
+    return _key(notebook, profile, seed, profile.model_dump(), {})
+
+
+def _key(notebook: str, profile: Profile, seed: int, values: Mapping[str, Any], known: dict[tuple, str]) -> str:
+    """values: of the profile. known: keys found on the way, as several notebooks need the same."""
+    if (found := known.get((notebook, seed))) is not None:
+        return found
     spec = SERIES[notebook]
     seeds, needs = [seed] if spec.per_seed else profile.seeds, spec.needed(profile.data.source)
-    return digest(
+    known[notebook, seed] = digest(
         {p: file_digest(p) for p in code_of(notebook_file(notebook), besides=plugins_of(notebook, profile))},
         {str(p.relative_to(ROOT)): file_digest(str(p)) for pattern in spec.files for p in sorted(ROOT.glob(pattern))},
-        {section: setting(profile, section) for section in spec.reads},
+        {section: setting(values, section) for section in spec.reads},
         seed if spec.per_seed else None,
-        [[run_key(need, profile, s) for s in (seeds if SERIES[need].per_seed else [seed])] for need in needs],
+        [[_key(n, profile, s, values, known) for s in (seeds if SERIES[n].per_seed else [seed])] for n in needs],
         *([used] if (used := weights_of(notebook, profile)) else []),
     )
+    return known[notebook, seed]
 
 
 def weights_of(notebook: str, profile: Profile) -> dict[str, str]:
@@ -126,7 +161,8 @@ def weights_of(notebook: str, profile: Profile) -> dict[str, str]:
 def plugins_of(notebook: str, profile: Profile) -> tuple[str, ...]:
     """The modules that a notebook imports because the profile names them."""
     read = tuple(f"{section}." for section in SERIES[notebook].reads)
-    named = ((of, setting(profile, key)) for key, of in PLUGINS.items() if f"{key}.".startswith(read))
+    values = profile.model_dump()
+    named = ((of, setting(values, key)) for key, of in PLUGINS.items() if f"{key}.".startswith(read))
     return tuple(of[name] for of, name in named if isinstance(name, str) and name in of)
 
 
@@ -157,9 +193,9 @@ def file_digest(path: str) -> str:
     return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
 
 
-def setting(profile: Profile, dotted: str) -> Any:
-    """The value of a dotted key of a profile, sections as dictionaries."""
-    value: Any = profile.model_dump()
+def setting(values: Mapping[str, Any], dotted: str) -> Any:
+    """The value of a dotted key of a profile's values, sections as dictionaries."""
+    value: Any = values
     for key in dotted.split("."):
         value = value[key]
     return value

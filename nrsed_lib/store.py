@@ -1,36 +1,168 @@
-"""Files written whole or not at all, and read without running anything in them."""
+"""Files written whole or not at all, read without running anything in them, and never read when they are damaged.
+
+In a folder of artefacts (`keep_sums`) the SHA-256 of each file is noted before the file takes its place. `whole` tells
+whether a file still holds that, and sets aside what does not.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
+
+from nrsed_lib.errors import StoreError
 
 if TYPE_CHECKING:  # a run is driven without loading them
     import pandas as pd
     from torch import Tensor
 
 
+SUMS = ".sums"  # the folder of notes: for each file its path in the folder of artefacts
+_seen: dict[tuple[Path, str], tuple[int, int, int]] = {}  # a file and its noted sums -> as it was when it held them
+
+
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    """A temporary path beside `path` that takes its place when the block ends without an error.
+
+    Raises StoreError where nothing can be written.
+    """
+    temporary: Path | None = None
     try:
-        yield temporary
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        os.close(handle)
+        yield (temporary := Path(name))
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        place(temporary, path)
+    except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _is_full(path):  # not all say it by number
+            raise StoreError(f"{path} cannot be written: the disk is full; make room and run the same again") from error
+        if isinstance(error, OSError) and temporary is None:
+            raise StoreError(f"{path} cannot be written ({error.strerror}); name a folder that can be") from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def _is_full(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(path.parent).free < 2**16
+    return False
+
+
+def place(temporary: Path, path: Path) -> None:
+    """Put a finished file at `path`, its sum noted first: a kill in between leaves the old file and its old sum."""
+    if note := _note(path):
+        now, before = f"{_sha256(temporary)} {temporary.stat().st_size}", _sums(note)[:1]
+        _write_note(note, "\n".join([now, *before]))
+    os.replace(temporary, path)
+    if note:
+        _seen[path, note.read_text()] = _stamp(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file that is no longer needed, and its note."""
+    path.unlink(missing_ok=True)
+    if note := _note(path):
+        note.unlink(missing_ok=True)
+
+
+def keep_sums(folder: Path) -> None:
+    """Make `folder` a folder of artefacts: from now on what each of its files should hold is noted."""
+    (folder / SUMS).mkdir(parents=True, exist_ok=True)
+
+
+def noted(folder: Path) -> list[Path]:
+    """The files that were put into a folder of artefacts and not removed since, whether they are there or not; and
+    what else lies there, but for what is not finished."""
+    notes = {folder / note.relative_to(folder / SUMS) for note in (folder / SUMS).rglob("[!.]*") if note.is_file()}
+    there = {file for file in folder.rglob("[!.]*") if file.is_file() and SUMS not in file.parts}
+    return sorted(notes | {file for file in there if file.suffix != ".part" and ".damaged-" not in file.name})
+
+
+def there(path: Path) -> bool:
+    """Whether a noted file is there in its full size: a quick look. `whole` reads it."""
+    note = _note(path)
+    if note is None or not path.is_file():
+        return path.is_file()
+    return str(path.stat().st_size) in {line.partition(" ")[2] for line in _sums(note)}
+
+
+def whole(path: Path) -> bool:
+    """Whether a file is there and holds what was written to it; outside folders of artefacts, whether it is there.
+
+    A damaged one is set aside beside its place, with a word on it, so that whoever makes it makes it anew. A file is
+    read once a process, and again when it has changed.
+    """
+    note = _note(path)
+    while path.is_file():
+        if note is None:
+            return True
+        before, digest = _stamp(path), ""
+        sums = _sums(note)
+        if _seen.get((path, "\n".join(sums))) == before:
+            return True
+        digest = f"{_sha256(path)} {before[0]}"
+        if digest in (sums := _sums(note)):  # noted before the file is placed: read after the file, it cannot be older
+            _seen[path, "\n".join(sums)] = before
+            return True
+        if path.is_file() and _stamp(path) == before:  # else another process has just placed a new one
+            if not sums:
+                _write_note(note, "")  # so that it is known to be missing
+            set_aside(path, "is damaged" if sums else "is not known to be whole")
+            return False
+    return False
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file that cannot be used, and say so: nothing is thrown away, and its place is free."""
+    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    with contextlib.suppress(FileNotFoundError):  # another process was first
+        os.replace(path, aside)
+        print(f"{path} {why}: set aside as {aside.name}", flush=True)
+    return aside
+
+
+def _note(path: Path) -> Path | None:
+    """Where the sum of a file is noted, if it is in a folder of artefacts."""
+    for folder in path.parents:
+        if (folder / SUMS).is_dir():
+            return folder / SUMS / path.relative_to(folder)
+    return None
+
+
+def _sums(note: Path) -> list[str]:
+    """What a file may hold, newest first: SHA-256 and size. Two, where one takes the place of another."""
+    return note.read_text().splitlines() if note.is_file() else []
+
+
+def _write_note(note: Path, text: str) -> None:
+    note.parent.mkdir(parents=True, exist_ok=True)
+    temporary = note.with_name(f".{note.name}-{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, note)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

@@ -110,12 +110,12 @@ def test_systems(run: Run, only: str | None = None) -> None:
     """
     clips, networks = load_split(run, "test"), Networks.of(run)
     for condition in run.profile.data.conditions:
-        path = run.folder / f"scores_{condition}.safetensors"
-        if path.exists() or only not in (None, condition):
+        path, asked = (run.folder / f"{what}_{condition}.safetensors" for what in ("scores", "queries"))
+        if (path.exists() and asked.exists()) or only not in (None, condition):
             continue
         scores, queries = score_mixtures(networks, load_condition(run, condition), clips.weak())
         about = {"condition": condition, "seed": run.seed, "nb_clips": len(clips.names)}
-        write_tensors(run.folder / f"queries_{condition}.safetensors", queries, **about)
+        write_tensors(asked, queries, **about)
         write_tensors(path, {name: s.half() for name, s in scores.items()}, **about)
 
 

@@ -194,4 +194,4 @@ def keep(weights: Path, table: Path, tensors: Mapping[str, Tensor], history: pd.
 
 def kept(weights: Path, table: Path) -> pd.DataFrame | None:
     """The history of a training whose weights are there; None: it is still to do."""
-    return pd.read_csv(table) if weights.exists() else None
+    return pd.read_csv(table) if weights.exists() and table.exists() else None

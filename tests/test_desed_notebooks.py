@@ -13,11 +13,11 @@ import yaml
 from desed_tree import CLASSES, make_tree
 from IPython.core.interactiveshell import InteractiveShell
 
-from nrsed_lib.artefacts import Run, run_folder
+from nrsed_lib.artefacts import SHOWN, Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.evaluate.table import differences
 from nrsed_lib.lass.mixtures import Mixer
-from nrsed_lib.paths import NOTEBOOKS
+from nrsed_lib.paths import NOTEBOOKS, results_root
 from nrsed_lib.profile import PROFILES, load_profile
 from nrsed_lib.run.jobs import jobs
 from nrsed_lib.series import SERIES
@@ -70,7 +70,8 @@ def run_cells(notebook: Path) -> None:
 
 
 def table(profile, name):
-    return pd.read_csv(run_folder(profile, "07", 0).parents[1] / name, dtype={"system": str})
+    (path,) = (results_root() / profile.name / "work").glob(f"*/*/{SHOWN}/{name}")
+    return pd.read_csv(path, dtype={"system": str})
 
 
 def test_every_system_is_scored_on_the_clips_of_the_list_that_is_named(done):

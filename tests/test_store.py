@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nrsed_lib import artefacts
-from nrsed_lib.artefacts import open_run, run_key
+from nrsed_lib.artefacts import open_run, run_key, shown_folder
 from nrsed_lib.errors import StoreError
 from nrsed_lib.profile import load_profile
 from nrsed_lib.series import SERIES, STUDIES
@@ -18,13 +18,18 @@ def results(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_folder_is_kept_for_the_same_settings_and_emptied_for_others():
+def test_other_settings_have_a_folder_of_their_own_and_harm_no_other():
     kept = open_run("03", "smoke").folder / "kept"
-    kept.write_text("x")
-    open_run("03", "smoke")
-    assert kept.exists()
-    open_run("03", "smoke", {"sed.train.steps": 5})
-    assert not kept.exists()
+    write_table(kept, pd.DataFrame({"a": [1]}))
+    other = open_run("03", "smoke", {"sed.train.steps": 5})
+    assert not (other.folder / "kept").exists() and kept.read_text() == "a\n1\n"
+    assert open_run("03", "smoke").folder == kept.parent
+
+
+def test_results_of_other_settings_are_shown_elsewhere(results):
+    shown = [shown_folder(load_profile(*of)) for of in (("smoke",), ("smoke", {"seed": 0}), ("smoke", {"seed": 3}))]
+    assert shown[0] == shown[1] == results / "smoke"
+    assert shown[2].parent == results and shown[2].name.startswith("smoke-")
 
 
 def test_a_key_follows_what_a_notebook_reads_and_no_more():

@@ -13,6 +13,7 @@ from nrsed_lib.data.mixing import noisy
 from nrsed_lib.data.scenarios import compose_noise
 from nrsed_lib.data.soundscapes import compose, unlabelled, weakly_labelled
 from nrsed_lib.series import plugin
+from nrsed_lib.store import atomic
 
 # Clips: split → the split of the sounds they are made from, and what is known of their events.
 CLIP_SPLITS = {
@@ -39,7 +40,8 @@ def prepare(run: Run) -> None:
             known(compose(data, targets, split, getattr(data, f"nb_{split}"))).save(run.folder, split)
     if not any(run.folder.glob("test_*.npy")):
         audio, table = compose_noise(data, load_split(run, "test"), load_sources(run, "test"))
-        table.to_csv(run.folder / "test_noise.tsv", sep="\t", index=False)
+        with atomic(run.folder / "test_noise.tsv") as temporary:
+            table.to_csv(temporary, sep="\t", index=False)
         save_audio(run.folder / "test_noise.npy", audio)
 
 

@@ -145,7 +145,7 @@ def prepare_sounds(run: Run) -> None:
     """Write the sounds of each split that are not there yet, and results/<profile>/recordings.csv: which recording
     went where, with its source and licence."""
     missing = [split for split in SPLITS if not (run.folder / f"sources-{split}.npy").exists()]
-    if missing:
+    if missing or not (run.folder / "recordings.csv").exists():
         sources, table = recorded_sources(run.profile.data)
         write_table(run.folder / "recordings.csv", table)
         for split in missing:

@@ -67,11 +67,11 @@ def held_out_batches(run: Run, mixer: Mixer) -> list[Mixtures]:
 
 @torch.inference_mode()
 def measure_separation(run: Run, separator: Separator) -> pd.DataFrame:
-    """One row a held-out mixture, all in dB; kept as `separation.csv`, in the notebook's folder and the tables.
+    """One row a held-out mixture, all in dB; kept as `separation.csv` in the notebook's tables.
 
     Columns: query; snr (drawn, of active samples); those of `sdr_gained`; si_improvement, of SI-SDR.
     """
-    path = run.folder / "separation.csv"
+    path = run.tables / "separation.csv"
     if path.exists():
         return pd.read_csv(path)
     device = next(separator.parameters()).device
@@ -87,7 +87,6 @@ def measure_separation(run: Run, separator: Separator) -> pd.DataFrame:
         parts.append(table)
     table = pd.concat(parts, ignore_index=True)
     write_table(path, table)
-    write_table(run.tables / "separation.csv", table)
     return table
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from nrsed_lib.artefacts import shown_folder
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_folder
-from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine, run_json
@@ -123,7 +123,7 @@ def hours(profile: Profile) -> dict[str, float]:
     which measures the paper's own networks, but no bootstrap draws and no training of a separator.
     """
     this, ran = kind(machine()), dict[str, float]()
-    for name, facts in run_json(results_root() / profile.name)["stages"].items():
+    for name, facts in run_json(shown_folder(profile))["stages"].items():
         if facts["finished"] and facts["machine"] == this:
             ran[name[:2]] = max(ran.get(name[:2], 0.0), facts["seconds"] / 3600)
     if ran or profile.data.source != "desed":

@@ -84,6 +84,25 @@ def status(
 
 
 @app.command()
+def clean(
+    profile: ProfileOption = "mini",
+    settings: SetOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="remove it; without this it is only listed")] = False,
+) -> None:
+    """List, or remove, what other settings and older code have left of a profile. Tables, figures, answers stay."""
+    from nrsed_lib.run import clean as cleaning
+
+    about = chosen(profile, settings)
+    found = {path: cleaning.size(path) for path in cleaning.superfluous(about)}
+    for path, size in found.items():
+        typer.echo(f"{size / 1e6:9.1f} MB  {path}")
+    if yes:
+        cleaning.clean(about)
+    done = "removed" if yes else "to be removed with --yes"
+    typer.echo(f"{sum(found.values()) / 1e6:9.1f} MB {done}; tables, figures and answers stay")
+
+
+@app.command()
 def plan(profile: ProfileOption = "mini", settings: SetOption = None) -> None:
     """What a run needs and takes: data, weights, answers, memory, disk, time. Status 1 if it cannot start."""
     from nrsed_lib.run.plan import plan as look

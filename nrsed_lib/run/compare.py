@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from nrsed_lib.artefacts import shown_folder
 from nrsed_lib.errors import ProfileError
-from nrsed_lib.paths import REFERENCE, results_root
+from nrsed_lib.paths import REFERENCE
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.run.jobs import all_jobs, as_text, jobs, state
 from nrsed_lib.run.provenance import run_json
@@ -87,7 +88,7 @@ def compare(profile: Profile) -> Comparison | None:
 
     Tables that other settings, or older code than the present one, have made are left out.
     """
-    here, there = results_root() / profile.name, REFERENCE / profile.name
+    here, there = shown_folder(profile), REFERENCE / profile.name
     made = run_json(there)
     if here == there or not made["stages"] or not here.is_dir():
         return None

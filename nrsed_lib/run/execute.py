@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nrsed_lib.artefacts import notebook_file, run_folder
+from nrsed_lib.artefacts import job_name, notebook_file, run_folder
 from nrsed_lib.errors import PipelineError
 from nrsed_lib.paths import NOTEBOOKS
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.jobs import alone, executed, job_key, log_of
+from nrsed_lib.run.jobs import alone, executed, job_key, log_of, show
 from nrsed_lib.run.provenance import commit, watched
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import atomic, write_json
+from nrsed_lib.store import atomic, keep_sums, write_json
 
 
 def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mapping[str, Any], seed: int) -> Path:
@@ -30,20 +30,21 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
     from traitlets.config import Config
 
     spec = SERIES[notebook]
-    source, target = notebook_file(notebook), executed(profile, notebook, seed)
+    source, target, name = notebook_file(notebook), executed(profile, notebook, seed), job_name(notebook, seed)
     parameters: dict[str, Any] = {"profile": profile_name, "overrides": dict(overrides)} | (
         {"seed": seed} if spec.per_seed else {}
     )
     unknown = sorted(set(parameters) - set(papermill.inspect_notebook(str(source))))
     if unknown:
         raise PipelineError(f"{source.name} has no parameter {unknown}: add it to the cell tagged 'parameters'")
-    log = log_of(profile, target.stem)
+    log = log_of(profile, name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{target.stem}: started, log in {short(log)}", flush=True)
+    keep_sums(target.parent)
+    print(f"{name}: started, log in {short(log)}", flush=True)
     with (
-        alone(profile, target.stem),
+        alone(profile, name),
         log.open("w") as stream,
-        watched(target.stem, log, run_folder(profile, notebook, seed)),
+        watched(name, log, run_folder(profile, notebook, seed)),
         atomic(target) as temporary,
         tempfile.TemporaryDirectory(prefix="nrsed-") as sockets,  # no ports that others on the machine can reach
     ):
@@ -69,6 +70,7 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
                 f"  mend it and run the same command again: what was computed is kept"
             ) from None
         note(temporary, {"key": job_key(profile, notebook, seed), "commit": commit()})
+    show(profile, (notebook, seed))
     return target
 
 

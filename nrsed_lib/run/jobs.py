@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nrsed_lib.artefacts import NOT_IN_KEY, code_of, file_digest, notebook_file, run_folder, run_key
+from nrsed_lib.artefacts import (
+    NOT_IN_KEY,
+    SHOWN,
+    code_of,
+    file_digest,
+    job_name,
+    notebook_file,
+    run_folder,
+    run_key,
+    shown_folder,
+)
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.provenance import last_line
 from nrsed_lib.series import PAPER, SERIES, STUDIES, before
-from nrsed_lib.store import digest, one_at_a_time
+from nrsed_lib.store import atomic, digest, noted, one_at_a_time, remove, set_aside, there, whole
 
 Job = tuple[str, int]  # a notebook's id, and the seed
 
@@ -48,8 +62,14 @@ def work(profile: Profile) -> Path:
 
 
 def executed(profile: Profile, notebook: str, seed: int) -> Path:
-    """The notebook as it ran."""
-    return work(profile) / "notebooks" / f"{run_folder(profile, notebook, seed).name}.ipynb"
+    """The notebook as it ran, by its key: what ran with other settings or other code lies beside it."""
+    name = f"{job_name(notebook, seed)}-{job_key(profile, notebook, seed)}.ipynb"
+    return work(profile) / "notebooks" / name
+
+
+def done_parts(profile: Profile, notebook: str, seed: int) -> Path:
+    """Where jobs that computed a notebook's parts ahead of it say so."""
+    return work(profile) / "parts" / f"{notebook}-seed{seed}-{run_key(notebook, profile, seed)}"
 
 
 def log_of(profile: Profile, name: str) -> Path:
@@ -59,7 +79,7 @@ def log_of(profile: Profile, name: str) -> Path:
 
 def index_page(profile: Profile) -> Path:
     """The report's first page, which is written last."""
-    return results_root() / profile.name / "report" / "index.html"
+    return shown_folder(profile) / "report" / "index.html"
 
 
 def job_key(profile: Profile, notebook: str, seed: int) -> str:
@@ -73,18 +93,66 @@ def job_key(profile: Profile, notebook: str, seed: int) -> str:
     return digest(
         run_key(notebook, profile, seed),
         upstream,
-        [(c["cell_type"], "".join(c["source"])) for c in json.loads(file.read_text())["cells"]],
+        _cells(file, file.stat().st_mtime_ns),
         [file_digest(p) for p in code_of(file, frozenset(NOT_IN_KEY - {"plots"}))],
     )
 
 
+@functools.cache
+def _cells(notebook: Path, _changed: int) -> list[tuple[str, str]]:
+    return [(c["cell_type"], "".join(c["source"])) for c in json.loads(notebook.read_text())["cells"]]
+
+
 def state(profile: Profile, notebook: str, seed: int) -> str:
-    """`done`, `stale` (made by other code or settings), `part` (begun) or `missing`."""
-    ran = executed(profile, notebook, seed)
-    if ran.exists():
-        made = json.loads(ran.read_text())["metadata"].get("nrsed", {})
-        return "done" if made.get("key") == job_key(profile, notebook, seed) else "stale"
-    return "part" if run_folder(profile, notebook, seed).exists() else "missing"
+    """`done`, `part` (begun, or something of it was lost), `stale` (made by other code or settings) or `missing`.
+
+    By a quick look at what is there: names and sizes. `put_right` reads it all.
+    """
+    ran, folder = executed(profile, notebook, seed), run_folder(profile, notebook, seed)
+    if there(ran) and all(there(file) for file in noted(folder)):
+        return "done"
+    if ran.exists() or folder.exists():
+        return "part"
+    others = ran.parent.glob(f"{job_name(notebook, seed)}-{'[0-9a-f]' * 16}.ipynb")
+    return "stale" if next(others, None) else "missing"
+
+
+def put_right(profile: Profile, job: Job) -> None:
+    """Look at all of what an execution has left. What is damaged is set aside, so that it is made again; of an
+    execution that lost something the notebook is, as Snakemake looks for nothing else."""
+    ran, folder = executed(profile, *job), run_folder(profile, *job)
+    found = [whole(file) for file in noted(folder)]
+    if not all(found):
+        shutil.rmtree(done_parts(profile, *job), ignore_errors=True)
+    if not all(found) and ran.exists():
+        set_aside(ran, "shows what is lost")
+        for file in noted(folder):
+            if file.is_relative_to(folder / SHOWN) and not file.exists():  # the notebook may make no such table now
+                remove(file)
+    whole(ran)
+
+
+def show(profile: Profile, job: Job) -> list[Path]:
+    """Put a notebook's tables and figures where people look for them; returns those that were not there so.
+
+    What another run has shown there is kept in `earlier/`.
+    """
+    source, target = run_folder(profile, *job) / SHOWN, shown_folder(profile)
+    stamp, new = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}", []
+    for file in sorted(source.rglob("*")):
+        shown = target / (name := file.relative_to(source))
+        if not file.is_file() or ".damaged-" in file.name or file.name.startswith("."):
+            continue
+        if shown.is_file():
+            if shown.read_bytes() == file.read_bytes():
+                continue
+            kept = target / "earlier" / stamp / name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(shown, kept)
+        with atomic(shown) as temporary:
+            shutil.copyfile(file, temporary)
+        new.append(shown)
+    return new
 
 
 def facts(profile: Profile, notebook: str, seed: int) -> dict[str, Any]:
@@ -99,14 +167,14 @@ def facts(profile: Profile, notebook: str, seed: int) -> dict[str, Any]:
 def facts_by_part(profile: Profile, notebook: str, seed: int) -> dict[str, dict[str, Any]]:
     """The same by part; the notebook itself, which comes last, is ""."""
     files = sorted(run_folder(profile, notebook, seed).glob("facts*.json"))  # facts.json is last: "-" < "."
-    return {f.stem.removeprefix("facts").removeprefix("-"): json.loads(f.read_text()) for f in files}
+    return {f.stem.removeprefix("facts").removeprefix("-"): json.loads(f.read_text()) for f in files if whole(f)}
 
 
 def status(profile: Profile) -> list[dict[str, Any]]:
     """One row a job: state, seconds, peak memory, last line of its log."""
     rows = []
     for notebook, seed in all_jobs(profile):
-        name, made = executed(profile, notebook, seed).stem, facts(profile, notebook, seed)
+        name, made = job_name(notebook, seed), facts(profile, notebook, seed)
         rows.append(
             {
                 "notebook": name,
@@ -126,18 +194,18 @@ def times(profile: Profile) -> list[dict[str, Any]]:
     """
     rows = []
     for notebook, seed in all_jobs(profile):
-        ran = executed(profile, notebook, seed)
+        ran, name = executed(profile, notebook, seed), job_name(notebook, seed)
         for part, made in facts_by_part(profile, notebook, seed).items():
             cpu = made.get("cpu_seconds")  # not recorded by older runs
             rows.append(
                 {
-                    "notebook": ran.stem,
+                    "notebook": name,
                     "part": part,
                     "seconds": round(made["seconds"], 1),
                     "cpu_minutes": None if cpu is None else round(cpu / 60, 2),
                     "share": None,
                     "peak_mb": made["peak_mb"],
-                    "longest cell": longest_cell(ran) if ran.exists() and not part else None,
+                    "longest cell": longest_cell(ran) if not part and there(ran) else None,
                 }
             )
     if not rows:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib
 from contextlib import nullcontext
 
-from filelock import FileLock
-
-from nrsed_lib.artefacts import Run, open_run, run_folder
+from nrsed_lib.artefacts import job_name, open_run
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import alone, log_of
@@ -67,16 +65,10 @@ def compute(notebook: str, profile: Profile, seed: int, part: str | None = None)
     if sharding.size() > 1 and not made.shared:
         raise ProfileError(f"notebook {notebook} is not shared by processes: start one for each of {', '.join(known)}")
     for name in [part] if part else known:
-        label = f"{run_folder(profile, notebook, seed).name}-{name}"
+        label = f"{job_name(notebook, seed)}-{name}"
         first = sharding.is_first()
         with alone(profile, label) if first else nullcontext():
             sharding.wait()  # until the first one is alone
-            run = _open(notebook, profile, seed)
+            run = open_run(notebook, profile, seed=seed)
             with watched(label, log_of(profile, label), run.folder, f"facts-{name}.json") if first else nullcontext():
                 make(run, name)
-
-
-def _open(notebook: str, profile: Profile, seed: int) -> Run:
-    """`open_run`, one process at a time: it may empty the folder."""
-    with FileLock(log_of(profile, f"{run_folder(profile, notebook, seed).name}.opening").with_suffix(".lock")):
-        return open_run(notebook, profile, seed=seed)

@@ -19,17 +19,30 @@ from typing import Any, TextIO
 import psutil
 from filelock import FileLock, Timeout
 
-from nrsed_lib.errors import PipelineError
+from nrsed_lib.artefacts import job_name, shown_folder
+from nrsed_lib.errors import PipelineError, StoreError
 from nrsed_lib.paths import NOTEBOOKS, REFERENCE, results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
 from nrsed_lib.run.execute import short
-from nrsed_lib.run.jobs import Job, all_jobs, executed, facts, index_page, jobs, log_of, state, work
+from nrsed_lib.run.jobs import (
+    Job,
+    all_jobs,
+    executed,
+    facts,
+    index_page,
+    jobs,
+    log_of,
+    put_right,
+    show,
+    state,
+    work,
+)
 from nrsed_lib.run.progress import Progress
 from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import write_json
+from nrsed_lib.store import set_aside, write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
@@ -59,9 +72,9 @@ def run_all(
     """
     chosen = jobs(profile, only)
     if dry_run:
-        print("\n".join(f"{executed(profile, *job).stem}: {state(profile, *job)}" for job in chosen))
+        print("\n".join(f"{job_name(*job)}: {state(profile, *job)}" for job in chosen))
         return
-    waiting = [job for job in chosen if state(profile, *job) != "done"]
+    waiting = to_do(profile, chosen)
     if waiting:
         line = [*_snakemake(profile, chosen, where(executor, cores)), "--config", f"profile={profile_name}",
                 f"overrides={json.dumps(dict(overrides))}", f"devices={devices}",
@@ -69,8 +82,16 @@ def run_all(
         _run_and_record(line, profile, waiting, command)
     else:
         print(f"{profile.name}: nothing to do, everything is up to date")
-    if waiting or not index_page(profile).exists():
+    put_back = [path for job in chosen for path in show(profile, job)]  # what other runs have made is not waited for
+    if waiting or put_back or not index_page(profile).exists():
         write_report(profile)
+
+
+def to_do(profile: Profile, chosen: Collection[Job]) -> list[Job]:
+    """The jobs that are not done, when all that is there has been looked at."""
+    for job in chosen:
+        put_right(profile, job)
+    return [job for job in chosen if state(profile, *job) != "done"]
 
 
 def _snakemake(profile: Profile, chosen: Collection[Job], place: list[str]) -> list[str]:
@@ -80,8 +101,14 @@ def _snakemake(profile: Profile, chosen: Collection[Job], place: list[str]) -> l
     return [
         *(sys.executable, "-m", "snakemake", *targets),
         *("--snakefile", str(NOTEBOOKS / "Snakefile"), "--directory", str(work(profile)), *place),
-        *("--nolock", "--rerun-incomplete", "--target-files-omit-workdir-adjustment"),
-        *("--rerun-triggers", "params", "--keep-going", *said),
+        *(
+            "--nolock",
+            "--ignore-incomplete",
+            "--keep-incomplete",
+            "--drop-metadata",
+            "--target-files-omit-workdir-adjustment",
+        ),
+        *("--rerun-triggers", "mtime", "--keep-going", *said),  # all inputs are `ancient`: what is missing is made
     ]
 
 
@@ -95,8 +122,10 @@ def _run_and_record(line: list[str], profile: Profile, waiting: list[Job], comma
     began, cpu_began = time.monotonic(), cpu_seconds()
     try:
         with FileLock(work(profile) / "run.lock", timeout=0), log.open("w") as stream:
-            names = ", ".join(executed(profile, *job).stem for job in waiting)
+            names = ", ".join(job_name(*job) for job in waiting)
             print(f"profile {profile.name}, to run: {names}\nlogs in {short(log.parent)}", flush=True)
+            if shown_folder(profile).name != profile.name:
+                print(f"with settings of its own, and results in {short(shown_folder(profile))}", flush=True)
             progress = Progress(profile, waiting, *_expected(profile, here))
             # a job that reads, as `ancient`, what a pass makes anew is not looked at in that pass, even if its own
             # output is missing or its key another
@@ -115,11 +144,11 @@ def _run_and_record(line: list[str], profile: Profile, waiting: list[Job], comma
         "wall_seconds": round(time.monotonic() - began, 1),
         "cpu_seconds": round(cpu_seconds() - cpu_began, 1),  # 0 of what an executor took elsewhere
         "peak_mb": peak,
-        "ran": [executed(profile, *job).stem for job in waiting],
+        "ran": [job_name(*job) for job in waiting],
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": here,
     }
-    write_json(results_root() / profile.name / "run.json", provenance(profile, run))
+    write_json(shown_folder(profile) / "run.json", provenance(profile, run))
 
 
 def _expected(profile: Profile, here: Mapping[str, Any]) -> tuple[dict[str, float], bool]:
@@ -133,7 +162,7 @@ def _expected(profile: Profile, here: Mapping[str, Any]) -> tuple[dict[str, floa
 def _why(profile: Profile, waiting: Collection[Job], scheduler: Path) -> str:
     """What the jobs that failed have said; of a job that could not, what the scheduler says."""
     logs = sorted(scheduler.parent.glob("*.error"))
-    names = [executed(profile, *job).stem for job in waiting]
+    names = [job_name(*job) for job in waiting]
     said = [text for log in logs if log.stem.startswith(tuple(names)) and (text := said_of(log))]
     last = [x for x in scheduler.read_text().splitlines() if x.strip()][-12:]
     what = said or [*last, f"(from {short(scheduler)})"]
@@ -216,9 +245,14 @@ def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:
     memory; `stages` what making each notebook's artefacts took, where, and on which commit and trees, whenever that
     was; `settings` the profile's own. A notebook whose artefacts were removed keeps its entry, as its tables stay.
     """
-    earlier, notebooks = run_json(results_root() / profile.name), {}
+    folder, notebooks = shown_folder(profile), {}
+    try:
+        earlier = run_json(folder)
+    except StoreError:  # this run has ended well, and must not fail for the story of others
+        set_aside(folder / "run.json", "is not JSON")
+        earlier = run_json(folder)
     for job in all_jobs(profile):
-        name = executed(profile, *job).stem
+        name = job_name(*job)
         if made := facts(profile, *job) or earlier["stages"].get(name):
             notebooks[name] = made
     return {

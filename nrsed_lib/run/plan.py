@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from nrsed_lib.artefacts import maker_of, weights_of
+from nrsed_lib.artefacts import job_name, maker_of, weights_of
 from nrsed_lib.data.desed import audioset
 from nrsed_lib.data.desed.layout import PARTS, condition_part, listing, parts_of
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions
@@ -31,7 +31,7 @@ from nrsed_lib.llm.selection import questions
 from nrsed_lib.paths import DATA, cache_root, data_root, results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.budget import CLIPS, FINETUNED, SELECTION, SEPARATOR, THETA, Budget, hours
-from nrsed_lib.run.jobs import as_text, executed, jobs, state
+from nrsed_lib.run.jobs import as_text, jobs, state
 from nrsed_lib.weights import about_weights, find_weights, weights_folder
 
 GB = 1e9
@@ -83,7 +83,7 @@ def plan(profile: Profile) -> Plan:
     budget, known, rows, to_do = Budget(profile), hours(profile), [], []
     for notebook, seed in jobs(profile):
         now = state(profile, notebook, seed)
-        row = {"notebook": executed(profile, notebook, seed).stem, "state": now, "time": "", "disk": ""}
+        row = {"notebook": job_name(notebook, seed), "state": now, "time": "", "disk": ""}
         if now != "done":
             to_do.append(notebook)
             row["time"] = duration(known[notebook]) if notebook in known else "not measured"

@@ -9,8 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
+from nrsed_lib.artefacts import job_name
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.jobs import Job, executed, log_of, work
+from nrsed_lib.run.jobs import Job, done_parts, executed, log_of
 from nrsed_lib.run.parts import parts
 from nrsed_lib.run.provenance import last_line, said_of
 
@@ -30,7 +31,9 @@ class Progress:
         out: TextIO = sys.stdout,
     ) -> None:  # fmt: skip
         self.profile, self.expected, self.out = profile, expected, out
-        self.waiting = {executed(profile, *job).stem: job for job in jobs}
+        self.waiting = {job_name(*job): job for job in jobs}
+        self.files = {job_name(*job): executed(profile, *job) for job in jobs}  # named by key: not there yet
+        self.ahead = {job_name(*job): done_parts(profile, *job) for job in jobs}
         self.parts = {name: parts(notebook, profile) for name, (notebook, _) in self.waiting.items()}
         self.pace = 1.0 if like_here else None  # seconds here for one expected
         self.took: dict[str, float] = {}
@@ -40,11 +43,11 @@ class Progress:
     def show(self) -> None:
         """Look at the disk and say what is new."""
         now, ended = time.time(), []
-        for name, job in self.waiting.items():
-            file, log = executed(self.profile, *job), log_of(self.profile, name)
+        for name in self.waiting:
+            log = log_of(self.profile, name)
             if name not in self.running and log.exists() and log.stat().st_mtime > self.began:
                 self.running[name] = now
-            if file.exists() and file.stat().st_mtime > self.began:
+            if self.files[name].exists():
                 self.took[name] = now - self.running.get(name, now)
                 ended.append((name, f"{name}: done in {clock(self.took[name])}"))
             elif name in self.running and said_of(log):
@@ -60,8 +63,7 @@ class Progress:
 
     def _parts_done(self, name: str) -> int:
         """How many parts jobs of their own have left."""
-        folder = work(self.profile) / "parts" / "{}-seed{}".format(*self.waiting[name])
-        return sum((folder / part).exists() for part in self.parts[name])
+        return sum((self.ahead[name] / part).exists() for part in self.parts[name])
 
     def line(self, name: str, now: float) -> str:
         """Of a job: percent, time left, and its log's last line or how many of its parts are done."""

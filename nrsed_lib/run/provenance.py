@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from nrsed_lib.errors import UserError
+from nrsed_lib.errors import StoreError, UserError
 from nrsed_lib.paths import ROOT
-from nrsed_lib.store import write_json
+from nrsed_lib.store import whole, write_json
 
 MEMORY_EVERY_S = 3  # reading which pages are shared costs the jobs time; their peaks last longer
 SIGN_OF_LIFE_EVERY = 5  # of these
@@ -46,7 +46,7 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
     def record(finished: bool) -> None:
         if not folder.exists():
             return
-        known = json.loads(facts_file.read_text()) if facts_file.exists() else {}
+        known = json.loads(facts_file.read_text()) if whole(facts_file) else {}
         if known.get("began") not in (None, stamp):
             if known["finished"]:
                 return  # made earlier; this execution only showed it again
@@ -145,9 +145,15 @@ def made_on() -> dict[str, Any]:
 
 
 def run_json(folder: Path) -> dict[str, Any]:
-    """What a profile's results say of how they were made; of nothing, where they do not say it."""
+    """What a profile's results say of how they were made; of nothing, where they do not say it.
+
+    Raises StoreError when they cannot be read.
+    """
     file = folder / "run.json"
-    return json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
+    try:
+        return json.loads(file.read_text()) if file.exists() else {"stages": {}, "runs": []}
+    except ValueError as error:
+        raise StoreError(f"{file} is not JSON ({error}); restore it, or move it away and it is begun anew") from None
 
 
 def cpu() -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nrsed_lib.artefacts import notebook_file
+from nrsed_lib.artefacts import job_name, notebook_file, shown_folder
 from nrsed_lib.errors import PipelineError
-from nrsed_lib.paths import REFERENCE, results_root
+from nrsed_lib.paths import REFERENCE
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import all_jobs, executed, state
 from nrsed_lib.run.provenance import run_json
@@ -24,11 +24,11 @@ def publish(profile: Profile) -> Iterator[str]:
 
     What the run has not made stays as it was. Raises PipelineError when there is no run, or it is not up to date.
     """
-    here, there = results_root() / profile.name, REFERENCE / profile.name
+    here, there = shown_folder(profile), REFERENCE / profile.name
     ran = {job: now for job in all_jobs(profile) if (now := state(profile, *job)) != "missing"}
     if not ran or here == there:
         raise PipelineError(f"nothing to publish in {here}: `nrsed run --profile {profile.name}` makes it")
-    if behind := [executed(profile, *job).stem for job, now in ran.items() if now != "done"]:
+    if behind := [job_name(*job) for job, now in ran.items() if now != "done"]:
         raise PipelineError(f"not up to date: {', '.join(behind)}; run them first (`nrsed status`)")
     files = {file.relative_to(here) for pattern in PUBLISHED for file in here.glob(pattern)}
     for file in sorted(files):

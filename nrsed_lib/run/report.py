@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.table import differences
-from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import Comparison, compare
 from nrsed_lib.run.jobs import all_jobs, executed, index_page, state
@@ -37,12 +37,12 @@ def write_report(profile: Profile) -> Path:
         notebook = executed(profile, *job)
         if not notebook.exists():
             continue
-        page = index.parent / f"{notebook.stem}.html"
+        page = index.parent / f"{(name := job_name(*job))}.html"
         if not page.exists() or page.stat().st_mtime < notebook.stat().st_mtime:
             with atomic(page) as temporary:
                 temporary.write_text(exporter.from_filename(str(notebook))[0])
-        rows.append(f'<li><a href="{page.name}">{html.escape(notebook.stem)}</a>: {html.escape(title(notebook))}</li>')
-    tables = results_root() / profile.name
+        rows.append(f'<li><a href="{page.name}">{html.escape(name)}</a>: {html.escape(title(notebook))}</li>')
+    tables = shown_folder(profile)
     parts = [f"<h1>nrsed, profile {profile.name}</h1>", "<h2>Notebooks</h2><ul>", *rows, "</ul>"]
     if (tables / "table1.csv").exists():
         scores = every_score(tables)
@@ -114,7 +114,7 @@ def as_printed(profile: Profile, table: pd.DataFrame) -> pd.DataFrame:
 
 def show(profile: Profile) -> None:
     """Print the paper's seven systems, the run beside the committed results, where the report is, and what is next."""
-    file = results_root() / profile.name / "table1.csv"
+    file = shown_folder(profile) / "table1.csv"
     if file.exists():
         scores = pd.read_csv(file, dtype={"system": str})
         the_papers = scores[scores["system"].isin(paper_table()["system"])]

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.training_set import Audio
-from nrsed_lib.store import atomic
+from nrsed_lib.store import atomic, place, remove
 
 BATCH = 64
 ROOM = 0.5  # of the device's free memory, at most, may be taken by embeddings
@@ -75,5 +75,5 @@ def _compute(detector: Detector, audio: Tensor | Audio, path: Path, device: torc
             temporary.write_text(str(start + len(some)))
         bar.update(len(some))
     bar.close()
-    part.replace(path)
-    done.unlink()
+    place(part, path)
+    remove(done)

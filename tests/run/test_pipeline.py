@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
+from nrsed_lib.artefacts import job_name
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.paths import ROOT
 from nrsed_lib.profile import load_profile
@@ -42,7 +43,7 @@ def results(tmp_path_factory):
         [sys.executable, "-m", "nrsed_lib.run.cli", "run", "--profile", "smoke"],
         env=os.environ | {"NRSED_RESULTS": str(root)}, stdout=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    detector = root / "smoke" / "work" / "03_sed_training-seed0" / "key.txt"
+    detector = root / "smoke" / "work" / "03_sed_training-seed0"
     deadline = time.monotonic() + 300
     while not detector.exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.1)
@@ -57,7 +58,8 @@ def results(tmp_path_factory):
 
 
 def executed_at(results: Path, name: str) -> float:
-    return (results / "smoke" / "work" / "notebooks" / f"{name}.ipynb").stat().st_mtime
+    (file,) = (results / "smoke" / "work" / "notebooks").glob(f"{name}-*.ipynb")
+    return file.stat().st_mtime
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_the_terminal_has_the_jobs_and_nothing_of_the_scheduler_or_the_kernels(h
     output = (here / "output.txt").read_text()
     for job in jobs(SMOKE):
         if job[0] != "01":  # done before
-            assert f"\n{executed(SMOKE, *job).stem}: done in " in output
+            assert f"\n{job_name(*job)}: done in " in output
     log = log_of(SMOKE, "snakemake").read_text()
     assert "Building DAG" in log and "Building DAG" not in output
     said = [line for line in (log + output).splitlines() if "IPKernelApp" in line]
@@ -124,7 +126,7 @@ def test_tables_have_every_system_and_condition(here):
 
 def test_run_json_says_what_ran_and_where(here):
     made = json.loads((here / "smoke" / "run.json").read_text())
-    assert set(made["stages"]) == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
+    assert set(made["stages"]) == {job_name(*job) for job in jobs(SMOKE)}
     for facts in made["stages"].values():
         assert facts["finished"] and facts["commit"] and facts["cpu_seconds"] > 0
         assert set(facts["trees"]) == {"nrsed_lib", "notebooks", "data"} and isinstance(facts["dirty"], bool)
@@ -152,7 +154,7 @@ def test_the_report_reads_without_python(here):
     report = here / "smoke" / "report"
     index = (report / "index.html").read_text()
     for job in jobs(SMOKE):
-        page = f"{executed(SMOKE, *job).stem}.html"
+        page = f"{job_name(*job)}.html"
         assert f'href="{page}"' in index
         assert "<html" in (report / page).read_text()
     assert "Table I" in index
@@ -183,7 +185,7 @@ def test_the_studies_run_when_asked_for_with_what_they_need(here):
 def test_the_time_goes_where_status_says(here):
     *rows, whole = times(SMOKE)
     assert [row["notebook"] for row in rows if not row["part"]] == [row["notebook"] for row in rows]  # none ahead
-    assert {row["notebook"] for row in rows} == {executed(SMOKE, *job).stem for job in jobs(SMOKE)}
+    assert {row["notebook"] for row in rows} == {job_name(*job) for job in jobs(SMOKE)}
     minutes = [row["cpu_minutes"] for row in rows]
     assert minutes == sorted(minutes, reverse=True) and min(minutes) > 0
     assert whole["cpu_minutes"] == pytest.approx(sum(minutes)) and all(row["longest cell"] for row in rows)
@@ -228,7 +230,7 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
     assert "02_llm_noise_selection stopped" in done.stderr + done.stdout
     assert "absent.json" in done.stderr + done.stdout
     assert executed_at(tmp_path, "01_data_preparation") == first
-    assert not (tmp_path / "smoke" / "work" / "notebooks" / "02_llm_noise_selection.ipynb").exists()
+    assert not [*(tmp_path / "smoke" / "work" / "notebooks").glob("02_llm_noise_selection-*")]
 
     # after an edit of what the first notebook reads, the same command makes that anew and goes on to what was missing
     done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "data.seed=5", results=tmp_path)

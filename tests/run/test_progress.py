@@ -6,14 +6,15 @@ import time
 
 import pytest
 
+from nrsed_lib.artefacts import job_name
 from nrsed_lib.profile import load_profile
-from nrsed_lib.run.jobs import executed, log_of, work
+from nrsed_lib.run.jobs import done_parts, executed, log_of
 from nrsed_lib.run.progress import Progress, clock
 
 SMOKE = load_profile("smoke")
 BAR = "theta:  40%|####      | 200/500 [00:40<01:00,  5.0it/s]"
 JOBS = [("03", 0), ("05", 0)]
-NAMES = [executed(SMOKE, *job).stem for job in JOBS]
+NAMES = [job_name(*job) for job in JOBS]
 
 
 class Terminal(io.StringIO):
@@ -86,9 +87,9 @@ def test_what_stopped_is_said_once():
 def test_parts_that_jobs_of_their_own_have_left_are_counted():
     out, jobs = Terminal(), [("06", 0)]
     shown = Progress(SMOKE, jobs, {}, False, out)
-    write(work(SMOKE) / "parts" / "06-seed0" / "clean", "")
+    write(done_parts(SMOKE, *jobs[0]) / "clean", "")
     shown.show()
-    assert out.getvalue() == f"{executed(SMOKE, *jobs[0]).stem}:  33%  1 of 3 parts\n"
+    assert out.getvalue() == f"{job_name(*jobs[0])}:  33%  1 of 3 parts\n"
 
 
 def test_a_clock():

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nrsed_lib.artefacts import shown_folder
 from nrsed_lib.errors import PipelineError
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import publish as publishing
@@ -22,7 +23,7 @@ def there(tmp_path, monkeypatch):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path / "runs"))
     monkeypatch.setattr(publishing, "REFERENCE", tmp_path)
     monkeypatch.setattr(publishing, "state", lambda _, id_, seed: "done" if id_ == "01" else "missing")
-    here, there = tmp_path / "runs" / "open", tmp_path / "open"
+    here, there = shown_folder(OPEN), tmp_path / "open"
     for folder, run, tables in (
         (here, NEW, {"a": "2", "b": "1", "d": "1"}),
         (there, OLD, {"a": "1", "b": "1", "c": "1"}),

@@ -112,11 +112,12 @@ def test_stage_1_learns_from_kept_embeddings(
 ) -> None:
     work = tmp_path / "smoke" / "work"
     work.mkdir(parents=True)
-    (work / smoke_data.folder.name).symlink_to(smoke_data.folder)
+    data = smoke_data.folder.parent
+    (work / data.name).symlink_to(data)
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))  # the stage's folder is shared by other tests of this session
     monkeypatch.setattr("nrsed_lib.sed.training.all_features", None)  # nothing is gathered in memory
     run = Run(profile, "03", 0)
-    run.folder.mkdir()
+    run.folder.mkdir(parents=True)
     assert len(train_detector(run)) == profile.sed.train.steps
     data = profile.data
     shape = np.load(run.folder / "embeddings.npy", mmap_mode="r").shape

@@ -12,7 +12,7 @@ from nrsed_lib.data.desed.prepare import noisy_conditions, shard_folder
 from nrsed_lib.data.desed.shards import Format, Item, survey
 from nrsed_lib.errors import DataError
 from nrsed_lib.profile import Data
-from nrsed_lib.store import write_table
+from nrsed_lib.store import remove, write_table
 
 SHORT = 0.5  # of the clip's length
 
@@ -55,7 +55,7 @@ def _walk(run: Run, of: Listing, needed: bool) -> dict[str, object]:
         ]
     )
     path = run.tables / "missing" / f"{of.part}.tsv"
-    path.unlink(missing_ok=True)
+    remove(path)
     remedy = ""
     if needed and len(faults):
         write_table(path, faults)

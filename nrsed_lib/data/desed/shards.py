@@ -25,7 +25,7 @@ from nrsed_lib.data.recordings import resampled
 from nrsed_lib.data.sources import levelled
 from nrsed_lib.errors import DataError
 from nrsed_lib.processes import each
-from nrsed_lib.store import atomic, digest, one_at_a_time, write_table
+from nrsed_lib.store import atomic, digest, keep_sums, one_at_a_time, place, whole, write_table
 
 PIECE = 256  # clips: 82 MB of 10 s
 SILENT = 1e-4  # rms re full scale: -80 dB
@@ -74,7 +74,8 @@ def convert(items: Sequence[Item], form: Format, folder: Path, name: str) -> tup
     path = path_of(items, form, folder, name)
     index, pieces = path.with_suffix(".csv"), path.with_suffix(".pieces")
     with one_at_a_time(path.with_name(f".{path.stem}.lock"), f"{path.stem}: another job converts it"):
-        if index.exists() and path.exists():
+        keep_sums(folder)
+        if whole(index) and whole(path):
             return path, _read(index)
         nb_bytes = 2 * form.nb_samples * len(items)
         pieces.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,7 @@ def survey(items: Sequence[Item], form: Format, folder: Path, name: str) -> pd.D
     """The index that `convert` would write, without writing the audio; found once, then remembered."""
     key = key_of(items, form)
     converted, found = folder / f"{name}-{key}.csv", folder / f"{name}-{key}.found.csv"
-    if not (converted.exists() or found.exists()):
+    if not (whole(converted) or whole(found)):
         write_table(found, _each(items, form, None, f"check {name}"))
     return _read(converted if converted.exists() else found)
 
@@ -124,7 +125,7 @@ def _each(items: Sequence[Item], form: Format, pieces: Path | None, title: str) 
 def _piece(job: tuple[int, Sequence[Item]], form: Format, folder: Path | None) -> pd.DataFrame:
     k, items = job
     index = folder / f"{k:05d}.csv" if folder else None
-    if index is not None and index.exists():
+    if index is not None and whole(index) and whole(index.with_suffix(".npy")):
         return _read(index)
     rows, sounds = [], []
     for item in items:
@@ -200,4 +201,4 @@ def link(path: Path, target: Path) -> None:
     """Put a symbolic link to `target` at `path`, in place of what was there."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     temporary.symlink_to(target.resolve())
-    os.replace(temporary, path)
+    place(temporary, path)

@@ -63,13 +63,12 @@ def test_languages(run: Run) -> None:
     clips, reader, captions = load_split(run, "test"), reader_of(run), captions_of(run.profile.data.classes)
     names = [query_text(label) for label in clips.classes]
     texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
-    asked = {language.separator for language in MORE.values()}
-    separators = {name: load_separator(run.find(name), run.profile) for name in asked}
+    separators = {of.separator: load_separator(run.find(of.separator), run.profile) for of in MORE.values()}
     for seed in run.profile.seeds:
         detectors = {model: load_detector(run.find(model, seed), run.profile) for model in ("theta", "full")}
         for condition in run.profile.data.conditions:
-            path = run.folder / f"scores_{condition}-seed{seed}.safetensors"
-            if path.exists():
+            path, asked = (run.folder / f"{what}_{condition}-seed{seed}.safetensors" for what in ("scores", "queries"))
+            if path.exists() and asked.exists():
                 continue
             mixtures = load_condition(run, condition)
             scores: Tensors = {}
@@ -87,7 +86,7 @@ def test_languages(run: Run) -> None:
                 scores |= found
                 queries |= by
             about = {"condition": condition, "seed": seed, "nb_clips": len(clips.names)}
-            write_tensors(run.folder / f"queries_{condition}-seed{seed}.safetensors", queries, **about)
+            write_tensors(asked, queries, **about)
             write_tensors(path, {name: frames.half() for name, frames in scores.items()}, **about)
 
 

@@ -20,7 +20,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.lass.training import OPTIMISER
-from nrsed_lib.store import read_tensors, write_tensors
+from nrsed_lib.store import read_tensors, remove, write_tensors
 from nrsed_lib.studies.opensep.caption_words import END, NEXT, Words
 from nrsed_lib.studies.opensep.captioner import NB_HEARD, Front, Hearing, SmallCaptioner, clip_logits
 from nrsed_lib.studies.settings import CaptionerTrain, studies_of
@@ -51,7 +51,7 @@ def train_captioner(run: Run) -> pd.DataFrame:
     history = train_ears(captioner, mixer, settings, run)[["step", "hear"]]
     history = history.merge(train_mouth(captioner, settings, run)[["step", "say"]], on="step", how="left")
     keep(*files, captioner.learned(), history, phrases=captioner.phrases.phrases)
-    (run.folder / "captioner-prepared.safetensors").unlink(missing_ok=True)
+    remove(run.folder / "captioner-prepared.safetensors")
     return history
 
 

@@ -19,7 +19,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
-from nrsed_lib.store import atomic, write_json, write_table
+from nrsed_lib.store import atomic, noted, write_json, write_table
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.task9.validation_list import ABOUT, AUDIO, COLUMNS, LIST, NB_CAPTIONS
 from nrsed_lib.studies.texts.captions import Caption
@@ -32,9 +32,16 @@ def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
 
     Made once. Raises ValueError when there are too few classes for a clip and three noises.
     """
+    folder = run.folder
+    clips = [file for file in noted(folder) if file.parent == folder / AUDIO]
+    if not all(file.exists() for file in (folder / LIST, folder / ABOUT, *clips)):
+        _make(run, captions)
+    write_table(run.tables / "task9_validation.csv", pd.read_csv(folder / LIST))
+    return folder
+
+
+def _make(run: Run, captions: Mapping[str, Caption]) -> None:
     folder, settings = run.folder, studies_of(run.profile).task9
-    if (folder / LIST).exists():
-        return folder
     random = np.random.default_rng(run.profile.data.seed)
     sources = load_sources(run, "test")
     nb_clips = max(-(-settings.nb_validation // NB_CAPTIONS), LEAST)
@@ -49,9 +56,7 @@ def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
     write_json(folder / ABOUT, about)
     table = pairs(sources, chosen, settings.validation_snr_db, captions, random)
     table = table.replace({"source": names, "noise": names}).iloc[: settings.nb_validation]
-    write_table(run.tables / "task9_validation.csv", table)
     write_table(folder / LIST, table)  # last: when it is there, all are
-    return folder
 
 
 def every_class_in_turn(sources: Sources, number: int, random: np.random.Generator) -> list[int]:

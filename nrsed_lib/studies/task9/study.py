@@ -18,6 +18,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.lass.training import energy_and_mask
 from nrsed_lib.profile import Lass, Profile
+from nrsed_lib.store import remove
 from nrsed_lib.studies.settings import Task9, studies_of
 from nrsed_lib.studies.task9.development import task9_root
 from nrsed_lib.studies.task9.own_list import own_list
@@ -27,7 +28,7 @@ from nrsed_lib.studies.task9.validation_list import AUDIO, LIST, mix, mixed, rea
 from nrsed_lib.studies.task9.variants import NETWORKS, OTHER_LOSS, variants
 from nrsed_lib.studies.texts.captions import captions_of
 from nrsed_lib.studies.trials import Trial, measure_trials
-from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, warmup_and_cosine
+from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, kept, warmup_and_cosine
 
 PUBLISHED = {"AudioSep": 5.708, "AudioSep-DP": 8.10}  # dB SDR on the official list; AudioSep's SDRi there is 5.673
 OPTIMISER = Optimiser(torch.optim.AdamW, warmup_and_cosine, {"betas": (0.9, 0.99)})
@@ -72,7 +73,8 @@ def train_trial(run: Run, trial: Trial) -> Separator:
     The history has one row a step: the loss, its terms and the rate. Killed, it resumes; done, it only reads.
     """
     settings, path = settings_of(run), run.folder / f"{trial.name}.safetensors"
-    if not path.exists():
+    files = path, run.folder / f"{trial.name}-history.csv"
+    if kept(*files) is None:
         torch.manual_seed(trial.seed)
         separator = Separator(network(run.profile, trial.variant)).to(device())
         sounds = training_sounds(run, round(settings.seconds * run.profile.data.sample_rate))
@@ -91,8 +93,8 @@ def train_trial(run: Run, trial: Trial) -> Separator:
             trial.name, separator, draw, losses, OPTIMISER, settings, (settings.batch,), run.folder, trial.seed
         )
         about = network(run.profile, trial.variant).model_dump()
-        keep(path, run.folder / f"{trial.name}-history.csv", separator.state_dict(), history, lass=about)
-        (run.folder / f"{trial.name}.checkpoint.pt").unlink()
+        keep(*files, separator.state_dict(), history, lass=about)
+        remove(run.folder / f"{trial.name}.checkpoint.pt")
     return load_trial(run, trial)
 
 
