@@ -65,11 +65,13 @@ def _is_full(path: Path) -> bool:
 def place(temporary: Path, path: Path) -> None:
     """Put a finished file at `path`, its sum noted first: a kill in between leaves the old file and its old sum."""
     if note := _note(path):
-        now, before = f"{_sha256(temporary)} {temporary.stat().st_size}", _sums(note)[:1]
-        _write_note(note, "\n".join([now, *before]))
+        now = f"{_sha256(temporary)} {temporary.stat().st_size}"
+        _write_note(note, "\n".join([now, *_sums(note)]))
     os.replace(temporary, path)
     if note:
-        _seen[path, note.read_text()] = _stamp(path)
+        with contextlib.suppress(OSError):  # what it no longer holds does no harm
+            _write_note(note, now)
+        _seen[path, now] = _stamp(path)
 
 
 def remove(path: Path) -> None:
@@ -144,7 +146,7 @@ def _note(path: Path) -> Path | None:
 
 
 def _sums(note: Path) -> list[str]:
-    """What a file may hold, newest first: SHA-256 and size. Two, where one takes the place of another."""
+    """What a file may hold, newest first: SHA-256 and size. Several, while one takes the place of another."""
     return note.read_text().splitlines() if note.is_file() else []
 
 

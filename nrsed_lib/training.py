@@ -88,8 +88,8 @@ def fit(
     def save() -> None:
         if not sharding.is_first():
             return
-        with atomic(path) as temporary:
-            torch.save({"state": {k: part.state_dict() for k, part in state.items()}, "rows": rows}, temporary)
+        with atomic(path) as temporary, temporary.open("wb") as file:  # given a path it would keep that in the file
+            torch.save({"state": {k: part.state_dict() for k, part in state.items()}, "rows": rows}, file)
 
     last = time.monotonic()
     shown: dict[str, Any] = {"initial": len(rows), "total": steps, "desc": name, "mininterval": 1.0, "leave": None}
