@@ -80,7 +80,11 @@ def status(
     """Which notebooks are done, stale, begun or missing; seconds and memory of each."""
     from nrsed_lib.run import jobs
 
-    typer.echo(jobs.as_text((jobs.times if time else jobs.status)(chosen(profile, settings))))
+    about = chosen(profile, settings)
+    typer.echo(jobs.as_text((jobs.times if time else jobs.status)(about)))
+    for job in jobs.all_jobs(about):
+        for path in jobs.not_shown(about, job).values() if jobs.state(about, *job) == "done" else ():
+            typer.echo(f"{path} is not as {jobs.job_name(*job)} made it; `nrsed run` puts that back")
 
 
 @app.command()

@@ -132,27 +132,28 @@ def put_right(profile: Profile, job: Job) -> None:
     whole(ran)
 
 
+def not_shown(profile: Profile, job: Job) -> dict[Path, Path]:
+    """A notebook's tables and figures that are not, or not so, where people look for them: made -> shown."""
+    made, shown = run_folder(profile, *job) / SHOWN, shown_folder(profile)
+    files = [file for file in sorted(made.rglob("[!.]*")) if file.is_file() and ".damaged-" not in file.name]
+    pairs = {file: shown / file.relative_to(made) for file in files}
+    return {a: b for a, b in pairs.items() if not (b.is_file() and a.read_bytes() == b.read_bytes())}
+
+
 def show(profile: Profile, job: Job) -> list[Path]:
     """Put a notebook's tables and figures where people look for them; returns those that were not there so.
 
     What another run has shown there is kept in `earlier/`.
     """
-    source, target = run_folder(profile, *job) / SHOWN, shown_folder(profile)
-    stamp, new = f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}", []
-    for file in sorted(source.rglob("*")):
-        shown = target / (name := file.relative_to(source))
-        if not file.is_file() or ".damaged-" in file.name or file.name.startswith("."):
-            continue
-        if shown.is_file():
-            if shown.read_bytes() == file.read_bytes():
-                continue
-            kept = target / "earlier" / stamp / name
+    new, earlier = not_shown(profile, job), f"earlier/{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    for made, shown in new.items():
+        if shown.exists():
+            kept = shown_folder(profile) / earlier / shown.relative_to(shown_folder(profile))
             kept.parent.mkdir(parents=True, exist_ok=True)
             os.replace(shown, kept)
         with atomic(shown) as temporary:
-            shutil.copyfile(file, temporary)
-        new.append(shown)
-    return new
+            shutil.copyfile(made, temporary)
+    return [*new.values()]
 
 
 def facts(profile: Profile, notebook: str, seed: int) -> dict[str, Any]:
