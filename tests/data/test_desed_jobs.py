@@ -21,6 +21,7 @@ from nrsed_lib.data.prepare import load_split, prepare
 from nrsed_lib.errors import DataError
 from nrsed_lib.profile import PROFILES, load_profile
 from nrsed_lib.run.parts import compute
+from nrsed_lib.store import SUMS
 
 NB_CLIPS = 6  # of each part
 
@@ -151,8 +152,8 @@ def test_a_shard_that_another_job_makes_is_waited_for(tmp_path):
     words = [sys.executable, "-c", code, str(tmp_path / "a.wav")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
         assert "another job converts it" in other.stdout.readline()
-        for file in (path, path.with_suffix(".csv")):  # that job finishes
-            shutil.copy(file, tmp_path / "out")
+        for folder in (SUMS, "."):  # that job finishes
+            shutil.copytree(path.parent / folder, tmp_path / "out" / folder, dirs_exist_ok=True)
         made = (tmp_path / "out" / path.name).stat().st_mtime_ns
         lock.release()
     assert other.returncode == 0

@@ -129,14 +129,14 @@ def test_fewer_clips_are_taken_at_even_distances(tree):
 
 def test_a_second_run_converts_nothing(tree, monkeypatch):
     prepare(run := prepared())
-    before = {p.name: p.stat().st_mtime_ns for p in run.folder.iterdir()}
+    before = {p.name: p.stat().st_mtime_ns for p in run.folder.iterdir() if p.is_file()}
     from nrsed_lib.data.desed import shards
 
     monkeypatch.setattr(shards, "take", None)
     for path in run.folder.glob("*.npy"):
         path.unlink()  # the stage was emptied, say because code changed; the shards were not
     prepare(run)
-    assert set(before) == {p.name for p in run.folder.iterdir()}
+    assert set(before) == {p.name for p in run.folder.iterdir() if p.is_file()}
 
 
 def test_sounds_are_split_by_video_and_heard_alone(tree):
