@@ -5,4 +5,5 @@ import tempfile
 
 os.environ["NRSED_PROFILE"] = "smoke"
 os.environ["NRSED_RESULTS"] = tempfile.mkdtemp(prefix="nrsed-notebooks-")
+os.environ["NRSED_KEPT"] = os.path.join(os.environ["NRSED_RESULTS"], "kept")
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside them, on another core

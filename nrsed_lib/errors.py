@@ -40,3 +40,10 @@ class WeightsError(UserError):
 
 class PipelineError(UserError):
     """A run that stopped."""
+
+
+def one_line(text: str, most: int = 80) -> str:
+    """What a terminal shows of a text from elsewhere: on one line, at most so many characters, nothing to obey."""
+    line = "".join(character if character.isprintable() else " " for character in text[: 4 * most])
+    line = " ".join(line.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

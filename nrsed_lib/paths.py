@@ -1,6 +1,6 @@
 """Where everything lies: the repository, its inputs, results, and what is downloaded or converted.
 
-NRSED_RESULTS, NRSED_CACHE, NRSED_DATA and NRSED_WEIGHTS name other folders.
+NRSED_RESULTS, NRSED_KEPT, NRSED_CACHE, NRSED_DATA and NRSED_WEIGHTS name other folders.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ REFERENCE = ROOT / "results"  # committed tables and figures, a folder a profile
 def results_root() -> Path:
     """Where runs write, a folder a profile: `results/runs/`, beside the committed results and not over them."""
     return Path(os.environ.get("NRSED_RESULTS", REFERENCE / "runs"))
+
+
+def kept_root() -> Path:
+    """What people or paid models made and no run makes again, answers and ratings: `results/kept/`."""
+    return Path(os.environ.get("NRSED_KEPT", REFERENCE / "kept"))
 
 
 def cache_root() -> Path:

@@ -46,6 +46,7 @@ def results(tmp_path_factory):
     root = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NRSED_RESULTS", str(root))
+        patch.setenv("NRSED_KEPT", str(root / "kept"))
         yield root
 
 

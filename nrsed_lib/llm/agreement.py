@@ -11,7 +11,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm.noise import NoiseAnswer
 from nrsed_lib.llm.review import title
-from nrsed_lib.paths import DATA
+from nrsed_lib.paths import DATA, kept_root
 
 
 def agreement(a: Iterable[NoiseAnswer], b: Iterable[NoiseAnswer], vocabulary: Sequence[str]) -> pd.DataFrame:
@@ -58,16 +58,17 @@ def _chosen(answers: Sequence[NoiseAnswer], vocabulary: Sequence[str]) -> np.nda
 
 
 def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:
-    """The answers recorded for a profile (a) beside those of each of its live runs (b): file name -> `agreement`.
+    """The answers recorded for a profile (a) beside those of each live run (b): file name of model -> `agreement`.
 
-    Live runs file their answers in results/<profile>/answers-<model>.json. Empty when there are none, or none
-    recorded to compare them with.
+    Live runs file their answers in results/kept/answers/<model>.json; earlier versions did so beside the tables. Empty
+    when there are none to this profile's question, or none recorded to compare them with.
     """
     recorded = DATA / "answers" / run.profile.llm.answers
     if not recorded.exists():
         return {}
     a, vocabulary = NoiseAnswer.read(recorded), run.profile.data.noise_classes
-    live = {path.name: NoiseAnswer.read(path) for path in sorted(run.tables.glob("answers-*.json"))}
+    files = [*run.tables.glob("answers-*.json"), *(kept_root() / NoiseAnswer.FILES).glob("*.json")]
+    live = {path.stem.removeprefix("answers-"): NoiseAnswer.read(path) for path in sorted(files)}
     prompts = {answer.prompt for answer in a}
     return {name: agreement(a, b, vocabulary) for name, b in live.items() if prompts & {x.prompt for x in b}}
 

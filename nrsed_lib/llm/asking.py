@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+import os
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from nrsed_lib.errors import LlmError
+from nrsed_lib.errors import AnswerError, LlmError, one_line
 from nrsed_lib.llm.client import Client
 from nrsed_lib.llm.records import Question, R, write_records
 from nrsed_lib.profile import Llm
+from nrsed_lib.store import one_at_a_time
 
 
 def ask_all(
@@ -26,29 +28,50 @@ def ask_all(
     """An answer to every question from the model `llm.model`; each is filed as soon as it is settled.
 
     paths: files of records; what this model answered in any of them is not asked again, nor, unless `again`, what
-    it could not answer; new records go to the last. keep_going: a question that has no usable answer after
-    `llm.max_repairs` repairs is filed as such, and the next one asked. options: further fields of each request,
-    e.g. temperature=0. Raises LlmError when the endpoint cannot be asked, or, without keep_going, naming the first
-    question that has no usable answer.
+    it could not answer. The last has all answers in the end; while one process asks for it, others wait. keep_going:
+    a question that has no usable answer after `llm.max_repairs` repairs is filed as such, and the next one asked.
+    options: further fields of each request, e.g. temperature=0. Raises LlmError when the endpoint cannot be asked, or,
+    without keep_going, naming the first question that has no usable answer; AnswerError for a file that cannot be read
+    or written.
     """
     if not questions:
         return []
-    kind = questions[0].record_type
-    there = [kind.read(path) if path.exists() else [] for path in paths]
-    filed = {r.key: r for records in there for r in records if r.asked == llm.model}
-    last = {(r.asked, r.key): r for r in there[-1]}
-    todo = {q.key: q for q in questions if q.key not in filed or (again and filed[q.key].fault)}
+    kind, path, model = questions[0].record_type, paths[-1], llm.model
+    asked, record = {question.key: question for question in questions}, None
+
+    def look() -> tuple[dict[Hashable, R], dict[Hashable, R], list[Question[R]]]:
+        """What this model answered, by question; what the last file holds, by model too; what is to be asked."""
+        there = [kind.read(file) if os.path.exists(file) else [] for file in paths]
+        own = [r for records in there for r in records if r.asked == model and r.key in asked]
+        filed = {r.key: r for r in sorted(own, key=lambda r: r.fault is None)}  # an answer goes before a fault
+        todo = [q for q in asked.values() if q.key not in filed or (again and filed[q.key].fault)]
+        return filed, {(r.asked or r.by, r.key): r for r in there[-1]}, todo
+
+    filed, last, todo = look()
+    if not todo and all(last.get((model, key)) == record for key, record in filed.items()):
+        return [filed[question.key] for question in questions]
     client = Client(llm, **options) if todo else None
-    for key, question in tqdm(todo.items(), desc=f"asking {llm.model}", unit="question", mininterval=1.0):
-        assert client is not None
-        record = ask(client, question)
-        if record.fault and not keep_going:
-            raise LlmError(
-                f"{record.model} gave no usable answer to {question} in {record.attempts} attempts; the last fault: "
-                f"{record.fault}. Raise llm.max_repairs or use another llm.model; the other answers are filed"
-            )
-        filed[key] = last[llm.model, key] = record
-        write_records(paths[-1], last.values(), kind.ABOUT)
+    try:
+        with one_at_a_time(path.with_name(f".{path.name}.lock"), f"another process files answers in {path}"):
+            filed, last, todo = look()  # what that one has asked is not asked again
+            elsewhere: dict[Hashable, R] = {(model, key): r for key, r in filed.items() if last.get((model, key)) != r}
+            if elsewhere:
+                last |= elsewhere
+                write_records(path, last.values(), kind.ABOUT)
+            for question in tqdm(todo, desc=f"asking {model}", unit="question", mininterval=1.0):
+                client = client or Client(llm, **options)
+                record = ask(client, question)
+                if record.fault and not keep_going:
+                    raise LlmError(
+                        f"{one_line(record.model or model)} gave no usable answer to {question} in {record.attempts} "
+                        f"attempts; the last fault: {one_line(record.fault, 400)}. Raise llm.max_repairs or use "
+                        "another llm.model; the other answers are filed"
+                    )
+                filed[question.key] = last[model, question.key] = record
+                write_records(path, last.values(), kind.ABOUT)
+    except OSError as error:
+        unfiled = f" and add what it does not hold yet: {record.model_dump_json()}" if record else ""
+        raise AnswerError(f"{path} cannot be written ({error}): make room, or name another file{unfiled}") from None
     return [filed[question.key] for question in questions]
 
 

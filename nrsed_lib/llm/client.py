@@ -1,23 +1,19 @@
-"""Asking an LLM: any endpoint that speaks OpenAI's chat completions, until it gives an answer that can be used.
-
-The endpoint and the key come from the environment (OPENAI_BASE_URL, OPENAI_API_KEY). The key goes
-nowhere but into the request: it is struck out of whatever the endpoint says before anybody sees it.
-"""
+"""Asking an LLM until it gives an answer that can be used."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from nrsed_lib.errors import LlmError
-from nrsed_lib.llm.records import Message
+from nrsed_lib.llm.records import Message, Options, first_fault
 from nrsed_lib.profile import Llm
 
 REPAIR = "This answer cannot be used: {reason}. Please answer the same question again, without this fault."
+MOST_QUOTED = 2000  # characters of a faulty answer, and of what is wrong with it: they are sent, paid for and filed
 
 
 @dataclass(frozen=True)
@@ -34,21 +30,19 @@ class Reply:
 class Client:
     """Asks the model of a profile's `llm` section. options: further fields of every request, e.g. temperature=0.
 
-    Time-outs, 429 and 5xx are tried again `max_retries` times, with the back-off of the openai client
-    (exponential, or what Retry-After says). Raises LlmError when the environment has no key.
+    Raises LlmError when the environment has no key (see `Endpoint`), or for an option that cannot be sent or filed.
     """
 
     def __init__(self, llm: Llm, **options: Any):
-        import openai  # takes a second to load, and who replays needs none
+        from nrsed_lib.llm.endpoint import Endpoint  # takes seconds to load, and who replays needs none
 
-        self.llm, self.options, self.key = llm, options, os.environ.get("OPENAI_API_KEY", "")
-        if not self.key:
-            raise LlmError(
-                "llm.mode is live but OPENAI_API_KEY is not set: export it (and OPENAI_BASE_URL for an endpoint "
-                "other than OpenAI's), or use llm.mode=replay, which needs no key"
-            )
-        self._openai = openai.OpenAI(timeout=llm.timeout_s, max_retries=llm.max_retries)
-        self._error = openai.OpenAIError
+        try:
+            Options.validate_python(options, strict=True)
+        except ValidationError as error:
+            raise LlmError(f"--option {first_fault(error)}; give a number or a text") from None
+        if ours := sorted({"model", "messages", "response_format", "stream"} & {*options}):
+            raise LlmError(f"--option {ours[0]} is not to be chosen: leave it out; llm.model names the model")
+        self.llm, self.options, self.endpoint = llm, options, Endpoint(llm)
 
     def settle(
         self, question: Sequence[Message], form: type[BaseModel], faults: Callable[[Sequence[str]], Sequence[str]]
@@ -61,12 +55,12 @@ class Client:
         conversation = list(question)
         for attempt in range(1, self.llm.max_repairs + 2):
             reply = replace(self.ask(conversation, form), attempts=attempt)
-            fault = reply.fault or "; ".join(faults(reply.answer))
+            fault = _quoted(reply.fault or "; ".join(faults(reply.answer)))
             if not fault:
                 return reply
             conversation = [
                 *question,
-                {"role": "assistant", "content": reply.text or "(no answer)"},
+                {"role": "assistant", "content": _quoted(reply.text) or "(no answer)"},
                 {"role": "user", "content": REPAIR.format(reason=fault)},
             ]
         return replace(reply, answer=(), fault=fault)
@@ -74,37 +68,34 @@ class Client:
     def ask(self, conversation: Sequence[Message], form: type[BaseModel]) -> Reply:
         """One reply, with structured output of this form (one field, a list of strings) asked for and checked here.
 
-        `create`, not `parse`: truncated JSON, a refusal and a stray word are then faults of one kind,
-        and the text is at hand to be shown back. Raises LlmError when the endpoint cannot be asked.
+        Truncated JSON, a refusal and a stray word are faults of one kind, and the text is at hand to be shown back.
+        Raises LlmError when the endpoint cannot be asked.
         """
         schema = {"name": form.__name__.lower(), "strict": True, "schema": form.model_json_schema()}
-        try:
-            completion = self._openai.chat.completions.create(
-                model=self.llm.model,
-                messages=cast(Any, list(conversation)),
-                response_format=cast(Any, {"type": "json_schema", "json_schema": schema}),
-                **self.options,
-            )
-        except self._error as error:  # `from None`: the chain could carry what an endpoint echoes
-            where, what = self._openai.base_url.host, self._clean(f"{type(error).__name__}: {error}")
-            raise LlmError(
-                f"{where} gave no reply from {self.llm.model!r} after at most {self.llm.max_retries} retries: {what}. "
-                "The answers so far are filed: run again to resume"
-            ) from None
-        model = self._clean(completion.model or self.llm.model)
+        completion = self.endpoint.complete(
+            model=self.llm.model,
+            messages=list(conversation),
+            response_format={"type": "json_schema", "json_schema": schema},
+            **self.options,
+        )
+        clean = self.endpoint.clean
+        model = clean(completion.model or self.llm.model)
         if not completion.choices:
             return Reply(model, "", fault="the reply had no choices")
         first = completion.choices[0]
-        text = self._clean(first.message.content or "")
-        if first.message.refusal or first.finish_reason == "content_filter":
-            return Reply(model, text, fault=f"it was refused: {self._clean(first.message.refusal or 'content filter')}")
+        text, refusal = clean(first.message.content or ""), first.message.refusal
+        if refusal or first.finish_reason == "content_filter":
+            return Reply(model, text, fault=f"it was refused: {clean(refusal or 'content filter')}")
         if first.finish_reason == "length":
             return Reply(model, text, fault="it was cut off before its end; answer with the JSON alone")
         try:
             [(_, answer)] = form.model_validate_json(text)
-            return Reply(model, text, tuple(answer))
+            return Reply(model, text, tuple(map(clean, answer)))  # there it may be spelled otherwise
         except ValidationError as error:
             return Reply(model, text, fault=f"it is not the JSON that was asked for ({error.errors()[0]['msg']})")
 
-    def _clean(self, text: str) -> str:
-        return text.replace(self.key, "***")
+
+def _quoted(text: str) -> str:
+    """A text, or its beginning and its end."""
+    half = MOST_QUOTED // 2 - 20
+    return text if len(text) <= MOST_QUOTED else f"{text[:half]} … ({len(text):,} characters) … {text[-half:]}"

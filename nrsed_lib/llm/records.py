@@ -9,21 +9,35 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    model_serializer,
+    model_validator,
+)
 
-from nrsed_lib.artefacts import Run
-from nrsed_lib.errors import AnswerError
+from nrsed_lib.errors import AnswerError, one_line
+from nrsed_lib.paths import kept_root, results_root
 from nrsed_lib.store import atomic
 
 PROJECT = "nrsed project"  # the author of what was written here
 
 Message = dict[str, str]  # role, content
+OptionName = Annotated[str, Field(pattern=r"^\w{1,80}$")]
+Options = TypeAdapter(dict[OptionName, bool | int | FiniteFloat | str])
 
 
 class Record(BaseModel):
@@ -35,15 +49,15 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     ANSWER: ClassVar[str]
-    FILES: ClassVar[str]  # how the names of a live run's files begin
+    FILES: ClassVar[str]  # the folder of a live run's files
     ABOUT: ClassVar[str]  # what such a file says of itself
     REMEDY: ClassVar[str]  # how what is missing gets recorded
 
     author: str | None  # who wrote it, when people did
     model: str | None  # the name the endpoint itself gave in its reply
     asked: str | None = None  # the name that was asked for (an alias, perhaps)
-    options: dict[str, float | int | str] = {}  # temperature and the like, as they were sent
-    attempts: int | None = None  # how often a model was asked until this
+    options: dict[OptionName, bool | int | FiniteFloat | str] = {}  # temperature and the like, as they were sent
+    attempts: Annotated[int, Field(ge=1, le=1000)] | None = None  # how often a model was asked until this
     fault: str | None = None  # why nothing was accepted
     prompt: str  # hash of the conversation it answers
     date: str
@@ -78,17 +92,61 @@ class Record(BaseModel):
     @classmethod
     def read(cls, path: Path) -> list[Self]:
         """The records of a file, those of a fault too. Raises AnswerError naming file, fault and remedy."""
-        if not path.is_file():
+        if not os.path.exists(path):  # which takes what can be no name for one that is not there
             raise AnswerError(f"{path} does not exist: no answers are recorded there; {cls.REMEDY}")
         try:
-            return [cls.model_validate(record) for record in json.loads(path.read_text())["answers"]]
-        except (json.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
-            raise AnswerError(f"{path} is not a file of recorded answers: {error}") from error
+            if not path.is_file():  # a pipe would never end
+                raise OSError("a folder, a pipe or a device")
+            answers: list[Self] = _file_of(cls).model_validate_json(path.read_bytes(), strict=True).answers
+        except (OSError, ValidationError) as error:
+            fault = first_fault(error, valued=True) if isinstance(error, ValidationError) else one_line(str(error))
+            raise AnswerError(
+                f"{path} is not a file of recorded answers ({fault}). It is left as it is: mend it, or move it away "
+                "and have its questions answered again"
+            ) from None
+        numbers: dict[Hashable, int] = {}
+        for number, answer in enumerate(answers):
+            if (
+                first := numbers.setdefault((answer.author, answer.asked or answer.model, answer.key), number)
+            ) != number:
+                raise AnswerError(f"{path}: answers {first} and {number} are to one question, by {answer.by}; keep one")
+        return answers
 
     @classmethod
-    def live_file(cls, run: Run) -> Path:
-        """Where a live run files its answers: beside the tables, so that they outlive changes of the code."""
-        return run.tables / f"{cls.FILES}-{re.sub(r'[^A-Za-z0-9._-]+', '-', run.profile.llm.model)}.json"
+    def live_files(cls, model: str) -> list[Path]:
+        """Where to look for what a model has answered, in whatever profile: the files of earlier versions, beside the
+        tables of runs, and last the one that answers are filed in. An answer is to a question: no run is in it."""
+        before = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
+        return [
+            *sorted(results_root().glob(f"*/{cls.FILES}-{before}.json")),
+            kept_root() / cls.FILES / f"{file_name(model)}.json",
+        ]
+
+
+@functools.cache
+def _file_of(kind: type[Record]) -> Any:
+    return create_model("File", __config__=ConfigDict(extra="forbid"), about=(str, ""), answers=(list[kind], ...))  # type: ignore[valid-type]
+
+
+def first_fault(error: ValidationError, valued: bool = False) -> str:
+    """Where the first fault is and what, in one line. valued: with the value that was found there."""
+    fault = error.errors(include_url=False)[0]
+    where = "".join(f"{part}: " for part in [".".join(map(str, fault["loc"]))] if part)
+    value = (
+        f", not {one_line(repr(fault['input']))}" if valued and fault["type"] not in ("missing", "json_invalid") else ""
+    )
+    return one_line(f"{where}{fault['msg']}{value}", 240)
+
+
+def file_name(model: str) -> str:
+    """A name for a model's file that no other model has, also where capitals are not told apart ("@" is in no name
+    that is taken as it is)."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", model.lower()).strip("-.")[:80]
+    return (
+        plain
+        if plain and plain == model
+        else f"{plain}@{hashlib.sha256(model.encode(errors='replace')).hexdigest()[:8]}"
+    )
 
 
 R = TypeVar("R", bound=Record)
@@ -97,14 +155,22 @@ R = TypeVar("R", bound=Record)
 def write_records(path: Path, records: Iterable[Record], about: str) -> None:
     """One record a line, atomically: a run that is killed leaves the old file or the new one."""
     lines = ",\n".join("  " + json.dumps(record.model_dump(mode="json"), ensure_ascii=False) for record in records)
+    text = f'{{"about": {json.dumps(about, ensure_ascii=False)},\n "answers": [\n{lines}\n]}}\n'
     with atomic(path) as temporary:
-        temporary.write_text(f'{{"about": {json.dumps(about, ensure_ascii=False)},\n "answers": [\n{lines}\n]}}\n')
+        temporary.write_bytes(text.encode())
+
+
+def _without_control(text: str) -> str:
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
+        raise ValueError("a text has a control character in it, such as NUL or escape")
+    return text
 
 
 @functools.cache
 def answer_form(field: str, least: int | None = None, most: int | None = None) -> type[BaseModel]:
     """A schema with one field, a list of strings."""
-    strings: Any = (Annotated[list[str], Field(min_length=least, max_length=most)], ...)
+    text = Annotated[str, AfterValidator(_without_control)]
+    strings: Any = (Annotated[list[text], Field(min_length=least, max_length=most)], ...)
     return create_model(field.title(), __config__=ConfigDict(extra="forbid"), **{field: strings})
 
 

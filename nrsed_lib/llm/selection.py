@@ -51,7 +51,7 @@ def select(run: Run) -> Selection:
         if llm.mode == "replay":
             answers = replay(asked, recorded)
         else:
-            answers = ask_all(asked, llm, [recorded, NoiseAnswer.live_file(run)], keep_going=False)
+            answers = ask_all(asked, llm, [recorded, *NoiseAnswer.live_files(llm.model)], keep_going=False)
         write_json(path, [answer.model_dump(mode="json") for answer in answers])
     return load_selection(run)
 

@@ -214,7 +214,7 @@ def check_weights() -> None:
 @llm.command()
 def compare(
     a: Annotated[Path, typer.Argument(help="a file of answers, e.g. data/answers/paper.json")],
-    b: Annotated[Path, typer.Argument(help="another, e.g. results/paper/answers-gpt-4.json")],
+    b: Annotated[Path, typer.Argument(help="another, e.g. results/kept/answers/gpt-4.json")],
     profile: ProfileOption = "paper",
     settings: SetOption = None,
 ) -> None:
@@ -235,7 +235,7 @@ def texts(
     profile: ProfileOption = "mini",
     settings: SetOption = None,
     inputs: Annotated[Path | None, typer.Option(help="for parse: captions to be parsed, one a line")] = None,
-    out: Annotated[Path | None, typer.Option(help="file of answers; results/<profile>/texts-<model>.json")] = None,
+    out: Annotated[Path | None, typer.Option(help="file of answers; results/kept/texts/<model>.json")] = None,
     option: Annotated[
         list[str] | None, typer.Option(help="sent with each request, e.g. temperature=0; may be repeated")
     ] = None,
@@ -253,13 +253,13 @@ def texts(
     from nrsed_lib.studies.texts.review import acceptance
 
     about = chosen(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
-    path = out or TextAnswer.live_file(maker_of("selection", about))
+    paths = [out] if out else TextAnswer.live_files(model)
     questions = questions_on(about.data, task, shots or [0], words, inputs)
-    answers = ask_all(questions, about.llm, [path], keep_going, again, **pairs(option, "--option"))
+    answers = ask_all(questions, about.llm, paths, keep_going, again, **pairs(option, "--option"))
     for answer in answers:
         if answer.fault:
             typer.echo(f"never: {answer.task}, {answer.shots} shots, {answer.input!r}: {answer.fault}")
-    typer.echo(f"{path}\n{acceptance(answers).to_string(index=False)}")
+    typer.echo(f"{paths[-1]}\n{acceptance(answers).to_string(index=False)}")
 
 
 def main() -> None:

@@ -197,7 +197,7 @@ def _bill(profile: Profile) -> tuple[str, int]:
         asked = questions(run)
     except StoreError:
         return f"known after {CLIPS}", 1
-    files = [DATA / "answers" / profile.llm.answers, NoiseAnswer.live_file(run)]
+    files = [DATA / "answers" / profile.llm.answers, *NoiseAnswer.live_files(profile.llm.model)]
     answers = [answer for path in files if path.exists() for answer in NoiseAnswer.read(path)]
     filed = {answer.key for answer in answers if answer.asked == profile.llm.model}
     todo = [question.label_set for question in asked if question.key not in filed]

@@ -91,6 +91,7 @@ def test_the_command(tmp_path):
 def test_a_live_run_on_the_papers_question_takes_the_place_of_the_recorded_answers(monkeypatch, tmp_path):
     """All 134 prompts to an endpoint that always likes the same six of 447 classes, of which one must be mended."""
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    monkeypatch.setenv("NRSED_KEPT", str(tmp_path / "kept"))
     monkeypatch.setenv("OPENAI_API_KEY", "k-1234")
     run = Run(load_profile("paper", {"llm.mode": "live", "llm.model": "tiny"}), "02", 0)
     liked = ["Door", "Wind", "Knock", "Purr", "Artillery fire", "Walk, footsteps"]
@@ -107,11 +108,11 @@ def test_a_live_run_on_the_papers_question_takes_the_place_of_the_recorded_answe
     pets = [labels for labels in chosen if labels & {"Cat", "Dog"}]
     assert len(chosen) == 134 and len(endpoint.requests) == 134 + len(pets)
     assert all(noises == (without if labels in pets else liked) for labels, noises in chosen.items())
-    recorded, live = DATA / "answers" / "paper.json", NoiseAnswer.live_file(run)
+    recorded, live = DATA / "answers" / "paper.json", NoiseAnswer.live_files("tiny")[-1]
     assert {a["model"] for a in json.loads(live.read_text())["answers"]} == {"tiny-2026"}
 
     [(name, table)] = agreement_with_live(run).items()
-    assert name == "answers-tiny.json" and len(table) == 134
+    assert name == "tiny" and len(table) == 134
     # Nobody recorded Purr (a cat) or artillery (not at a home); the other four are heard in every room.
     nb_a, nb_b = table.nb_a, table.nb_b
     assert (table.nb_both == 4).all() and set(nb_b) == {5, 6}

@@ -59,13 +59,16 @@ def test_recorded_and_live_answers_come_before_the_rules(key, tmp_path, monkeypa
     assert LlmParser((), RuleParser())(caption) == RuleParser()(caption)
 
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    monkeypatch.setenv("NRSED_KEPT", str(tmp_path / "kept"))
     run = Run(load_profile("smoke", {"llm.mode": "live", "llm.model": "tiny", "llm.max_repairs": 0}), "02", 0)
     with serve(texts("A dog cries.", "A cat cries."), texts("Elephants.")) as endpoint:
         key(endpoint)
         parser = parser_of(run)
         assert parser(caption) == ["A dog cries.", "A cat cries."] == parser(caption)
         assert parser("Rain and wind") == ["Rain.", "Wind."]  # its answer is of no use: the rules
-    assert len(endpoint.requests) == 2 and [a.input for a in TextAnswer.read(TextAnswer.live_file(run))] == [
+    assert len(endpoint.requests) == 2 and [
+        a.input for a in TextAnswer.read(TextAnswer.live_files(run.profile.llm.model)[-1])
+    ] == [
         caption,
         "Rain and wind",
     ]

@@ -12,6 +12,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.ontology import load_ontology
 from nrsed_lib.errors import AnswerError, StoreError
 from nrsed_lib.llm import selection
+from nrsed_lib.llm.noise import NoiseAnswer
 from nrsed_lib.llm.review import review, shares, shown
 from nrsed_lib.plots.llm import COLOURS, plot_choices, plot_shares
 from nrsed_lib.profile import load_profile
@@ -26,6 +27,7 @@ DOG, DOG_SPEECH, FRYING = frozenset({"Dog"}), frozenset({"Dog", "Speech"}), froz
 @pytest.fixture
 def start(monkeypatch, tmp_path):
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    monkeypatch.setenv("NRSED_KEPT", str(tmp_path / "kept"))
     clips = {split: SimpleNamespace(label_sets=[frozenset(s) for s in sets]) for split, sets in SPLITS.items()}
     monkeypatch.setattr(selection, "load_split", lambda run, split: clips[split])
 
@@ -71,8 +73,8 @@ def test_live_asks_once_a_label_set_and_not_for_what_people_answered(start, monk
     assert len(endpoint.requests) == 3
     assert set(map(tuple, chosen.values())) == {("Door", "Wind")}
     assert {(a.model, a.author) for a in selection.selected_answers(run)} == {("tiny-2026", None)}
-    assert "k-1234" not in "".join(p.read_text() for p in run.tables.rglob("*.json"))
-    assert len(json.loads((run.tables / "answers-org-tiny-1.json").read_text())["answers"]) == 3
+    assert "k-1234" not in "".join(p.read_text() for p in run.tables.parent.rglob("*.json"))
+    assert len(json.loads(NoiseAnswer.live_files("org/tiny:1")[-1].read_text())["answers"]) == 3
 
 
 def test_review_tells_kinds_apart():

@@ -58,12 +58,12 @@ class Reading:
 @dataclass(frozen=True)
 class Reader:
     """captions: of every class of the profile. live: the settings of a model to be asked for the knowledge of a source
-    that nothing was written about, and the file that its answers go to; None: its own text is the prompt."""
+    that nothing was written about, and the files of its answers (see `ask_all`); None: its own text is the prompt."""
 
     captioner: Captioner
     parser: Parser
     captions: Mapping[str, Caption]
-    live: tuple[Llm, Path] | None = None
+    live: tuple[Llm, Sequence[Path]] | None = None
 
     def read(self, waveforms: Tensor) -> list[Reading]:
         """(nb_clips, nb_samples) -> nb_clips readings. Raises LlmError when a live model cannot be asked."""
@@ -89,8 +89,8 @@ class Reader:
         if named:
             return self.captions[min(named)].knowledge
         if self.live is not None:
-            llm, path = self.live
-            answered = ask_all([TextQuestion(task_of(KNOWLEDGE), text, SHOTS)], llm, [path])[0].texts
+            llm, paths = self.live
+            answered = ask_all([TextQuestion(task_of(KNOWLEDGE), text, SHOTS)], llm, paths)[0].texts
             return answered[0] if answered else text
         return text
 
@@ -102,7 +102,7 @@ def reader_of(run: Run, captioner: Captioner | None = None) -> Reader:
     notebook 11 has not left its captioner.
     """
     captions = captions_of(run.profile.data.classes + run.profile.data.noise_classes)
-    live = (run.profile.llm, TextAnswer.live_file(run)) if run.profile.llm.mode == "live" else None
+    live = (run.profile.llm, TextAnswer.live_files(run.profile.llm.model)) if run.profile.llm.mode == "live" else None
     captioner = captioner or load_captioner(run.find("captioner"), run.profile)
     # One that speaks of the profile's classes alone is parsed by rules that know them.
     parser = parser_of(run, captions if isinstance(captioner, SmallCaptioner) else None)

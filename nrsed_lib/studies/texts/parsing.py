@@ -86,10 +86,12 @@ class LlmParser:
     """A model's answers to the parse question: recorded, or asked for now.
 
     answers: records to replay. otherwise: parses what has no usable answer. live: the settings of a model to be asked
-    for what has no record, and the file that its answers go to.
+    for what has no record, and the files of its answers (see `ask_all`).
     """
 
-    def __init__(self, answers: Iterable[TextAnswer], otherwise: Parser, live: tuple[Llm, Path] | None = None) -> None:
+    def __init__(
+        self, answers: Iterable[TextAnswer], otherwise: Parser, live: tuple[Llm, Sequence[Path]] | None = None
+    ) -> None:
         self.name = f"{live[0].model if live else 'recorded answers'}, {SHOTS} shots; else {otherwise.name}"
         self.otherwise, self.live = otherwise, live
         self.known = {a.key: a.texts for a in answers if a.task == PARSE and a.fault is None}
@@ -98,8 +100,8 @@ class LlmParser:
         """Raises LlmError when a live model cannot be asked; for an answer it cannot mend, `otherwise` takes over."""
         question = TextQuestion(task_of(PARSE), caption, SHOTS)
         if question.key not in self.known and self.live is not None:
-            llm, path = self.live
-            self.known[question.key] = ask_all([question], llm, [path])[0].texts
+            llm, paths = self.live
+            self.known[question.key] = ask_all([question], llm, paths)[0].texts
         return list(self.known.get(question.key, ())) or self.otherwise(caption)
 
 
@@ -109,7 +111,7 @@ def recorded_parser(sounds: Mapping[str, rules.Named] | None = None) -> Parser:
 
 
 def parser_of(run: Run, sounds: Mapping[str, rules.Named] | None = None) -> Parser:
-    """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, filed beside the tables."""
+    """What a run parses with: recorded answers, else rules; with llm.mode=live, its model, whose answers are kept."""
     if run.profile.llm.mode == "replay":
         return recorded_parser(sounds)
-    return LlmParser((), RuleParser(sounds), (run.profile.llm, TextAnswer.live_file(run)))
+    return LlmParser((), RuleParser(sounds), (run.profile.llm, TextAnswer.live_files(run.profile.llm.model)))
