@@ -43,8 +43,9 @@ class BlindTest:
     def _vote(self, _: widgets.Button) -> None:
         if self.choice.value is None:
             return
-        pair = self.todo.pop(0)
+        pair = self.todo[0]
         self.votes.add(self.rater, pair, self.pairs[pair], self.opensep_is[pair], LABELS[self.choice.value])
+        self.todo.pop(0)  # not before it is kept
         self.choice.value = None
         self._show()
 

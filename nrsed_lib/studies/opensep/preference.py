@@ -19,10 +19,12 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Clips
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.errors import DataError, one_line
 from nrsed_lib.store import write_table
 from nrsed_lib.studies.opensep.chain import Reader, separate_sources
 from nrsed_lib.studies.opensep.methods import Method
 from nrsed_lib.studies.opensep.tables import published, shown
+from nrsed_lib.studies.ratings import in_turn, kept_file, read_rows
 from nrsed_lib.training import device, step_generator
 
 NB_PAIRS = 20  # a rater is given so many mixtures
@@ -102,30 +104,31 @@ class Votes:
     path: Path
 
     def read(self) -> pd.DataFrame:
-        """One row a vote (`VOTE_COLUMNS`); none when nobody has voted. Raises ValueError naming the file and what is
+        """One row a vote (`VOTE_COLUMNS`); none when nobody has voted. Raises DataError naming the file and what is
         wrong with it: columns missing, an unknown choice, a rater who votes twice on a pair."""
         if not self.path.exists():
             return pd.DataFrame(columns=VOTE_COLUMNS)
-        table = pd.read_csv(self.path, dtype=str, keep_default_na=False)
-        missing = [column for column in VOTE_COLUMNS if column not in table]
-        if missing:
-            raise ValueError(f"{self.path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+        table = read_rows(self.path, VOTE_COLUMNS, ["pair"])
         wrong = table[~table.choice.isin(CHOICES) | ~table.opensep_was.isin(CHOICES[:2])]
         if len(wrong):
-            raise ValueError(f"{self.path}: row {wrong.index[0] + 2} has {dict(wrong.iloc[0])}; choices are {CHOICES}")
+            row = one_line(str(dict(wrong.iloc[0])), 200)
+            raise DataError(f"{self.path}: row {wrong.index[0] + 2} has {row}; choices are {CHOICES}")
         twice = table[table.duplicated(["rater", "pair"])]
         if len(twice):
-            raise ValueError(f"{self.path}: row {twice.index[0] + 2} is a second vote on one pair; keep one of them")
-        return table[VOTE_COLUMNS]
+            raise DataError(f"{self.path}: row {twice.index[0] + 2} is a second vote on one pair; keep one of them")
+        return table
 
     def add(self, rater: str, pair: int, what: Pair, opensep_was: str, choice: str) -> None:
         """Keep a vote at once. Raises ValueError for a choice that is none, or a rater without a name."""
         if choice not in CHOICES or not rater.strip():
             raise ValueError(f"vote {choice!r} of rater {rater!r}: use one of {', '.join(CHOICES)}, and name the rater")
-        table = self.read()
-        table = table[(table.rater != rater) | (table.pair != str(pair))]
-        row = pd.DataFrame([[rater, str(pair), what.mixture, what.baseline, opensep_was, choice]], columns=VOTE_COLUMNS)
-        write_table(self.path, pd.concat([table, row], ignore_index=True))
+        with in_turn(self.path):
+            table = self.read()
+            table = table[(table.rater != rater) | (table.pair != str(pair))]
+            row = pd.DataFrame(
+                [[rater, str(pair), what.mixture, what.baseline, opensep_was, choice]], columns=VOTE_COLUMNS
+            )
+            write_table(self.path, pd.concat([table, row], ignore_index=True))
 
     def done(self, rater: str) -> set[int]:
         """The pairs that a rater has voted on."""
@@ -134,8 +137,8 @@ class Votes:
 
 
 def votes_of(run: Run) -> Votes:
-    """Beside the tables of the run, to be kept."""
-    return Votes(run.tables / "opensep_preference_votes.csv")
+    """Those of a profile, which its runs leave alone."""
+    return Votes(kept_file(run, "opensep_preference_votes.csv"))
 
 
 def outcomes(votes: pd.DataFrame) -> pd.Series:

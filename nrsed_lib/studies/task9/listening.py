@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.errors import DataError
+from nrsed_lib.artefacts import Run
+from nrsed_lib.errors import DataError, one_line
+from nrsed_lib.llm.records import file_name
 from nrsed_lib.store import write_table
+from nrsed_lib.studies.ratings import in_turn, kept_file, read_rows
 
 SCALE = {
     1: ("Poor", "barely matches the query", "heavily distorted, much that was not asked for"),
@@ -30,26 +33,35 @@ def blank_sheet(path: Path, systems: list[str], queries: pd.DataFrame, rater: st
     """Write the sheet of a rater unless it is there, and read it: every system on every row of `queries`.
 
     queries: `file_name`, `query`. The order is the rater's own, and `example` is all that is shown, so that
-    nobody knows which system is heard.
+    nobody knows which system is heard. Of a sheet on other examples, those that have been rated stay.
     """
-    if not path.exists():
-        table = queries[["file_name", "query"]].merge(pd.Series(systems, name="system"), how="cross")
-        order = np.random.default_rng([seed, *rater.encode()]).permutation(len(table))
-        table = table.iloc[order].assign(example=np.arange(1, len(table) + 1), rater=rater, REL="", OVL="")
-        write_table(path, table[COLUMNS])
+    table = queries[["file_name", "query"]].merge(pd.Series(systems, name="system"), how="cross").assign(rater=rater)
+    with in_turn(path):
+        there = read_sheet(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+        same = ["system", "file_name", "query", "rater"]
+        wanted, known = (pd.MultiIndex.from_frame(of[same]) for of in (table, there))
+        stay, missing = known.isin(wanted) | there[RATINGS].notna().any(axis=1), table[~wanted.isin(known)]
+        if len(missing) or not stay.all():
+            order = np.random.default_rng([seed, *rater.encode()]).permutation(len(missing))
+            first = int(there.example.max()) + 1 if len(there) else 1
+            missing = missing.iloc[order].assign(example=np.arange(first, first + len(missing)), REL="", OVL="")
+            write_table(path, pd.concat([there[stay], missing[COLUMNS]]))
     return read_sheet(path)
+
+
+def sheet_of(run: Run, rater: str) -> Path:
+    """Where a profile's sheet of a rater is kept, which its runs leave alone."""
+    return kept_file(run, f"listening-{file_name(rater)}.csv")
 
 
 def read_sheet(path: Path) -> pd.DataFrame:
     """COLUMNS; ratings are whole numbers from 1 to 5 or missing. Raises DataError naming file, line and value."""
-    table = pd.read_csv(path, dtype={name: str for name in COLUMNS if name != "example"}, keep_default_na=False)
-    if absent := [name for name in COLUMNS if name not in table]:
-        raise DataError(f"{path} has no column {absent}: a sheet has {COLUMNS}")
+    table = read_rows(path, COLUMNS, ["example"]).astype({"example": int})
     for name in RATINGS:
         bad = ~table[name].str.strip().isin(["", *map(str, SCALE)])
         if bad.any():
-            row = int(bad.idxmax())
-            raise DataError(f"{path}, line {row + 2}: {name} is {table[name][row]!r}: rate with a whole number, 1 to 5")
+            row, value = int(bad.idxmax()), one_line(repr(table[name][bad].iloc[0]))
+            raise DataError(f"{path}, line {row + 2}: {name} is {value}: rate with a whole number, 1 to 5")
         table[name] = pd.to_numeric(table[name].str.strip(), errors="coerce").astype("Int64")
     twice = table.duplicated(["rater", "system", "file_name"])
     if twice.any():
@@ -59,13 +71,14 @@ def read_sheet(path: Path) -> pd.DataFrame:
 
 def rate(path: Path, example: int, **ratings: int) -> None:
     """Put the ratings of an example into a sheet. Raises DataError for one that is not there or not from 1 to 5."""
-    table = read_sheet(path)
-    row = table.example == example
-    if not row.any() or not set(ratings) <= set(RATINGS) or not set(ratings.values()) <= set(SCALE):
-        raise DataError(f"{path}: example {example}, {ratings}: give {' and '.join(RATINGS)} from 1 to 5")
-    for name, value in ratings.items():
-        table.loc[row, name] = value
-    write_table(path, table)
+    with in_turn(path):
+        table = read_sheet(path)
+        row = table.example == example
+        if not row.any() or not set(ratings) <= set(RATINGS) or not set(ratings.values()) <= set(SCALE):
+            raise DataError(f"{path}: example {example}, {ratings}: give {' and '.join(RATINGS)} from 1 to 5")
+        for name, value in ratings.items():
+            table.loc[row, name] = value
+        write_table(path, table)
 
 
 def scores(sheet: pd.DataFrame) -> pd.DataFrame:
