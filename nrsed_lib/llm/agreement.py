@@ -11,7 +11,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import AnswerError
 from nrsed_lib.llm.noise import NoiseAnswer
 from nrsed_lib.llm.review import title
-from nrsed_lib.paths import DATA, kept_root
+from nrsed_lib.paths import DATA, kept_root, results_root
 
 
 def agreement(a: Iterable[NoiseAnswer], b: Iterable[NoiseAnswer], vocabulary: Sequence[str]) -> pd.DataFrame:
@@ -67,7 +67,8 @@ def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:
     if not recorded.exists():
         return {}
     a, vocabulary = NoiseAnswer.read(recorded), run.profile.data.noise_classes
-    files = [*run.tables.glob("answers-*.json"), *(kept_root() / NoiseAnswer.FILES).glob("*.json")]
+    before = results_root() / run.profile.name
+    files = [*before.glob("answers-*.json"), *(kept_root() / NoiseAnswer.FILES).glob("*.json")]
     live = {path.stem.removeprefix("answers-"): NoiseAnswer.read(path) for path in sorted(files)}
     prompts = {answer.prompt for answer in a}
     return {name: agreement(a, b, vocabulary) for name, b in live.items() if prompts & {x.prompt for x in b}}

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nrsed_lib.errors import AnswerError, LlmError, one_line
+from nrsed_lib.errors import AnswerError, LlmError, StoreError, one_line
 from nrsed_lib.llm.client import Client
 from nrsed_lib.llm.records import Question, R, write_records
 from nrsed_lib.profile import Llm
@@ -69,7 +69,7 @@ def ask_all(
                     )
                 filed[question.key] = last[model, question.key] = record
                 write_records(path, last.values(), kind.ABOUT)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         unfiled = f" and add what it does not hold yet: {record.model_dump_json()}" if record else ""
         raise AnswerError(f"{path} cannot be written ({error}): make room, or name another file{unfiled}") from None
     return [filed[question.key] for question in questions]

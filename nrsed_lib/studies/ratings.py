@@ -13,14 +13,15 @@ import pandas as pd
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import DataError, one_line
-from nrsed_lib.paths import kept_root
+from nrsed_lib.paths import kept_root, results_root
 from nrsed_lib.store import atomic, one_at_a_time
 
 
 def kept_file(run: Run, name: str) -> Path:
     """Where a profile's file of this name is kept; what earlier versions left among the results is copied there."""
     path = kept_root() / "ratings" / run.profile.name / name
-    left = [file for folder in (".", "work/*", "work/*/*") for file in run.tables.glob(f"{folder}/{name}")]
+    before = results_root() / run.profile.name
+    left = [file for folder in (".", "work/*", "work/*/*") for file in before.glob(f"{folder}/{name}")]
     if left and not path.exists():
         with in_turn(path):
             if not path.exists():
@@ -56,9 +57,9 @@ def read_rows(path: Path, columns: Sequence[str], numbers: Sequence[str] = ()) -
         fault = one_line(str(error))
         raise DataError(f"{path} cannot be read ({fault}); mend it, or move it away to begin anew") from None
     if missing := [column for column in columns if column not in there]:
+        has = one_line(", ".join(there)) or "none"
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; it has {one_line(', '.join(there)) or 'none'}: name each in the first "
-            "line, with commas between"
+            f"{path} has no column {', '.join(missing)}; it has {has}: name each in the first line, with commas between"
         )
     for line, row in enumerate(rows, start=2):
         for name in columns:

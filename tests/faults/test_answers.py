@@ -22,9 +22,11 @@ from nrsed_lib.llm.agreement import agreement_with_live
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.llm.noise import NoiseAnswer, noise_questions
 from nrsed_lib.llm.records import file_name, write_records
+from nrsed_lib.paths import results_root
 from nrsed_lib.profile import Llm, load_profile
 from nrsed_lib.studies.opensep.preference import VOTE_COLUMNS, Pair, Votes, votes_of
 from nrsed_lib.studies.task9.listening import COLUMNS, blank_sheet, rate, read_sheet, sheet_of
+from nrsed_lib.studies.texts.captions import questions_on
 
 LABELS = ["Dog", "Speech", "Cat", "Frying", "Blender", "Dishes"]
 QUESTIONS = noise_questions([[label] for label in LABELS], ["Door", "Rain", "Wind"])
@@ -224,10 +226,9 @@ def test_models_named_alike_overwrite_nothing(endpoint):
 # What earlier versions left
 
 
-def test_answers_of_earlier_versions_are_found_and_kept(endpoint, tmp_path):
+def test_answers_of_earlier_versions_are_found_and_kept(endpoint):
     """They lay beside the tables of each profile, in a file that models named alike shared."""
-    run = Run(load_profile("smoke"), "02", 0)
-    old = run.tables / "answers-org-big.json"
+    old = results_root() / "smoke" / "answers-org-big.json"
     asked = [q.record(["Door"], author=None, model="m", asked=asked, attempts=1, date="2026-11-21")
              for q, asked in zip(QUESTIONS, ["org/big", "org:big", "org/big"], strict=False)]  # fmt: skip
     write_records(old, asked, "test")
@@ -252,12 +253,12 @@ def test_an_answer_goes_before_a_fault_wherever_it_is(endpoint, tmp_path):
     assert NoiseAnswer.read(paths[1])[0].noise_classes == ["Door"] and not endpoint.requests
 
 
-def test_an_answer_is_to_a_question_not_to_a_profile(endpoint):
+def test_an_answer_is_to_a_question_not_to_a_profile(monkeypatch):
     """Two profiles with one question pay once; and answers of each are compared with its own records only."""
     smoke, open_ = (Run(load_profile(name), "02", 0) for name in ("smoke", "open"))
     questions = noise_questions([["Dog"]], smoke.profile.data.noise_classes)
     with wire(http({"choices": [{"message": {"content": '{"noise_classes": ["Door", "Wind"]}'}}]})) as server:
-        os.environ["OPENAI_BASE_URL"] = server.url  # put back by the fixture
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         for _ in (smoke, open_):
             ask_all(questions, settings(), NoiseAnswer.live_files("tiny"))
     assert len(server.requests) == 1
@@ -301,11 +302,11 @@ def test_threads_of_a_notebook_wait_for_each_other_too(endpoint, tmp_path):
     assert len(NoiseAnswer.read(path)) == len(QUESTIONS) == len(endpoint.requests)
 
 
-def test_what_is_filed_is_had_while_another_asks(endpoint, tmp_path):
+def test_what_is_filed_is_had_while_another_asks(endpoint, tmp_path, monkeypatch):
     path = tmp_path / "tiny.json"
     filed = ask_all(QUESTIONS[:1], settings(), [path])
     with wire((60.0,)) as mute:
-        os.environ["OPENAI_BASE_URL"] = mute.url
+        monkeypatch.setenv("OPENAI_BASE_URL", mute.url)
         slow = multiprocessing.get_context("fork").Process(target=ask_all, args=(QUESTIONS, settings(), [path]))
         slow.start()
         while not mute.requests:
@@ -313,7 +314,7 @@ def test_what_is_filed_is_had_while_another_asks(endpoint, tmp_path):
         assert ask_all(QUESTIONS[:1], settings(), [path]) == filed
         slow.kill()
         slow.join()
-        os.environ["OPENAI_BASE_URL"] = endpoint.url
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
         assert len(ask_all(QUESTIONS, settings(), [path])) == len(QUESTIONS)  # a kill leaves nothing locked
     assert len(NoiseAnswer.read(path)) == len(QUESTIONS)
 
@@ -324,6 +325,35 @@ def test_a_fault_of_the_endpoint_leaves_the_lock_free(tmp_path, monkeypatch):
         with pytest.raises(LlmError, match="status 400: no"):
             ask_all(QUESTIONS, settings(), [tmp_path / "a.json"])
         assert len(ask_all(QUESTIONS, settings(), [tmp_path / "a.json"])) == len(QUESTIONS) == len(server.requests) - 1
+
+
+# What is to be asked about
+
+INPUTS: dict[str, tuple[str | bytes | None, dict[str, Any], list[str]]] = {
+    "no file": (None, {}, ["c.txt", "--inputs"]),
+    "empty": ("", {}, ["c.txt", "one a line"]),
+    "blank": (" \n\n\t\n", {}, ["c.txt", "one a line"]),
+    "latin-1": (b"caf\xe9\n", {}, ["c.txt", "UTF-8"]),
+    "UTF-16": ("A dog barks.\n".encode("utf-16"), {}, ["c.txt", "UTF-8"]),
+    "zeros": (bytes(100), {}, ["c.txt", "one a line"]),
+    "a recording": (b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00", {}, ["c.txt", "one a line"]),
+    "terminal codes": ("A dog barks.\n\x1b[2J\n", {}, ["c.txt", "one a line"]),
+    "a line of 1 MB": ("x" * 2**20, {}, ["c.txt", "1,000"]),
+    "words the wrong way round": ("A dog barks.\n", {"words": (20, 5)}, ["--words 20 5"]),
+    "no word": ("A dog barks.\n", {"words": (0, 5)}, ["--words 0 5"]),
+    "fewer examples than none": ("A dog barks.\n", {"shots": [-1]}, ["-1", "shots"]),
+    "more examples than there are": ("A dog barks.\n", {"shots": [99]}, ["99", "shots"]),
+}
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_what_cannot_be_asked_about_is_said_before_asking(case, tmp_path):
+    (content, options, words), path = INPUTS[case], tmp_path / "c.txt"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(AnswerError) as caught:
+        questions_on(load_profile("smoke").data, ["parse"], **{"inputs": path, **options})
+    assert all(word in str(caught.value) for word in words), caught.value
 
 
 # Votes and ratings
@@ -437,7 +467,7 @@ def test_two_people_at_once_lose_nothing(act, who, tmp_path):
 @pytest.mark.parametrize("where", ["", "work/09_dcase_task9", "work/09_dcase_task9/0123456789abcdef"])
 def test_votes_and_ratings_of_earlier_versions_are_found_and_outlive_the_run(where):
     run = Run(load_profile("smoke"), "09", 0)
-    old = run.tables / where
+    old = results_root() / "smoke" / where
     vote(old / "opensep_preference_votes.csv")
     blank_sheet(old / "listening-you.csv", ["X"], QUERIES, "you")
     rate(old / "listening-you.csv", 1, REL=5, OVL=5)
@@ -446,7 +476,7 @@ def test_votes_and_ratings_of_earlier_versions_are_found_and_outlive_the_run(whe
     for file in old.glob("*.csv"):
         file.unlink()
     assert len(votes_of(run).read()) == 1 and read_sheet(sheet).REL.notna().sum() == 1
-    assert not sheet.is_relative_to(run.tables) and not votes_of(run).path.is_relative_to(run.tables)
+    assert not any(path.is_relative_to(results_root()) for path in (sheet, votes_of(run).path))
 
 
 def test_ratings_stay_when_other_sounds_are_to_be_rated(tmp_path):

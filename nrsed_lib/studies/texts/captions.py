@@ -54,12 +54,22 @@ def questions_on(
     """The questions of the named tasks on a profile's sounds, each with every one of `shots`.
 
     names: "augment" stands for all its prompts. inputs: a file of captions to be parsed, one a line. Raises AnswerError
-    for an unknown task, too many shots, or "parse" without a file of captions.
+    for an unknown task, too many shots, impossible words, or "parse" without a file of captions.
     """
-    if PARSE in names and (inputs is None or not inputs.is_file()):
-        raise AnswerError(f"{inputs or 'no file'}: name a file of captions to be parsed with --inputs")
-    text = inputs.read_text() if inputs and PARSE in names else ""
-    lines = dict.fromkeys(filter(None, map(str.strip, text.splitlines())))
+    if words and not 1 <= words[0] <= words[1]:
+        raise AnswerError(f"--words {words[0]} {words[1]}: give the least and the most, from 1")
+    lines: Iterable[str] = ()
+    if PARSE in names:
+        if inputs is None or not inputs.is_file():
+            raise AnswerError(f"{inputs or 'no file'}: name a file of captions to be parsed with --inputs")
+        try:
+            lines = dict.fromkeys(filter(None, map(str.strip, inputs.read_text(encoding="utf-8-sig").splitlines())))
+        except (OSError, ValueError) as error:
+            raise AnswerError(f"--inputs {inputs} cannot be read ({error}): save it as text in UTF-8") from None
+        if not lines or any(not line.isprintable() or len(line) > 1000 for line in lines):
+            raise AnswerError(
+                f"--inputs {inputs} is no list of captions: write one a line, of at most 1,000 characters"
+            )
     every_prompt = [f"augment/{prompt}" for prompt in augmentations()]
     asked: list[TextQuestion] = []
     for name in dict.fromkeys(task for short in names for task in (every_prompt if short == "augment" else [short])):
