@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from nrsed_lib.errors import LlmError
 from nrsed_lib.llm.records import Message, Options, first_fault
 from nrsed_lib.profile import Llm
 
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tabs and line breaks
 REPAIR = "This answer cannot be used: {reason}. Please answer the same question again, without this fault."
 MOST_QUOTED = 2000  # characters of a faulty answer, and of what is wrong with it: they are sent, paid for and filed
 
@@ -37,7 +39,7 @@ class Client:
         from nrsed_lib.llm.endpoint import Endpoint  # takes seconds to load, and who replays needs none
 
         try:
-            Options.validate_python(options, strict=True)
+            TypeAdapter(Options, config={"allow_inf_nan": False}).validate_python(options, strict=True)
         except ValidationError as error:
             raise LlmError(f"--option {first_fault(error)}; give a number or a text") from None
         if ours := sorted({"model", "messages", "response_format", "stream"} & {*options}):
@@ -90,7 +92,8 @@ class Client:
             return Reply(model, text, fault="it was cut off before its end; answer with the JSON alone")
         try:
             [(_, answer)] = form.model_validate_json(text)
-            return Reply(model, text, tuple(map(clean, answer)))  # there it may be spelled otherwise
+            fault = "there is a control character in it, such as NUL" if CONTROL.search("".join(answer)) else None
+            return Reply(model, text, tuple(map(clean, answer)), fault)  # cleaned again: \u0073 is an s too
         except ValidationError as error:
             return Reply(model, text, fault=f"it is not the JSON that was asked for ({error.errors()[0]['msg']})")
 

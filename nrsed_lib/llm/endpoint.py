@@ -25,7 +25,6 @@ MOST_BYTES = 4 * 2**20  # of a reply; the longest answer that is asked for takes
 STRUCK = "***"  # for the key
 SHORTEST_KEY = 8  # what stands in for a key where none is needed, "none" or "dog", is a word like any other
 OPENAI = "https://api.openai.com/v1"
-IN_HEADERS = ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID")
 REMEDIES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "name the address that it redirects to in OPENAI_BASE_URL"),
     **dict.fromkeys((401, 403), "check OPENAI_API_KEY"),
@@ -100,16 +99,16 @@ class Endpoint:
                 "llm.mode is live but OPENAI_API_KEY is not set: export it (and OPENAI_BASE_URL for an endpoint "
                 "other than OpenAI's), or use llm.mode=replay, which needs no key"
             )
-        for name in IN_HEADERS:
+        for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
             if not all("!" <= character <= "~" for character in os.environ.get(name, "")):
                 raise LlmError(f"{name} holds what no key has (a space, a line break, an accent …): export it anew")
         given = os.environ.get("OPENAI_BASE_URL") or OPENAI
         try:
             self.url = httpx2.URL(given)
+            good = self.url.scheme in ("http", "https") and 0 <= (self.url.port or 0) < 2**16
         except httpx2.InvalidURL:
-            self.url = httpx2.URL()
-        host, port = self.url.host, self.url.port or 0
-        if self.url.scheme not in ("http", "https") or not host or "%" in host or not 0 <= port < 2**16:
+            good = False
+        if not good or not self.url.host or "%" in self.url.host:
             shown = one_line(given.rpartition("@")[2])  # before it a name and a password
             raise LlmError(f"OPENAI_BASE_URL={shown!r} is no address of an endpoint: write one like {OPENAI}")
 
@@ -133,11 +132,9 @@ class Endpoint:
             ) from None  # the chain could carry what an endpoint echoes
 
     async def _complete(self, asked: dict[str, Any]) -> Completion:
-        llm = self.llm
-        whole = _Whole(llm.timeout_s, self.clean)
-        async with openai.AsyncOpenAI(
-            api_key=self.key, base_url=self.url, max_retries=llm.max_retries, http_client=whole
-        ) as client:
+        tries, whole = self.llm.max_retries, _Whole(self.llm.timeout_s, self.clean)
+        client = openai.AsyncOpenAI(api_key=self.key, base_url=self.url, max_retries=tries, http_client=whole)
+        async with client:
             reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=asked)
         completion: Completion = reply.extensions["completion"]
         return completion

@@ -16,18 +16,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_serializer, model_validator
 
 from nrsed_lib.errors import AnswerError, one_line
 from nrsed_lib.paths import kept_root, results_root
@@ -36,8 +25,7 @@ from nrsed_lib.store import atomic
 PROJECT = "nrsed project"  # the author of what was written here
 
 Message = dict[str, str]  # role, content
-OptionName = Annotated[str, Field(pattern=r"^\w{1,80}$")]
-Options = TypeAdapter(dict[OptionName, bool | int | FiniteFloat | str])
+Options = dict[Annotated[str, Field(pattern=r"^\w{1,80}$")], bool | int | float | str]
 
 
 class Record(BaseModel):
@@ -46,7 +34,7 @@ class Record(BaseModel):
     A kind of record adds what was asked and the answer, in the field named ANSWER.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     ANSWER: ClassVar[str]
     FILES: ClassVar[str]  # the folder of a live run's files
@@ -56,7 +44,7 @@ class Record(BaseModel):
     author: str | None  # who wrote it, when people did
     model: str | None  # the name the endpoint itself gave in its reply
     asked: str | None = None  # the name that was asked for (an alias, perhaps)
-    options: dict[OptionName, bool | int | FiniteFloat | str] = {}  # temperature and the like, as they were sent
+    options: Options = {}  # temperature and the like, as they were sent
     attempts: Annotated[int, Field(ge=1, le=1000)] | None = None  # how often a model was asked until this
     fault: str | None = None  # why nothing was accepted
     prompt: str  # hash of the conversation it answers
@@ -104,12 +92,11 @@ class Record(BaseModel):
                 f"{path} is not a file of recorded answers ({fault}). It is left as it is: mend it, or move it away "
                 "and have its questions answered again"
             ) from None
-        numbers: dict[Hashable, int] = {}
-        for number, answer in enumerate(answers):
-            if (
-                first := numbers.setdefault((answer.author, answer.asked or answer.model, answer.key), number)
-            ) != number:
-                raise AnswerError(f"{path}: answers {first} and {number} are to one question, by {answer.by}; keep one")
+        keys = [(answer.author, answer.asked or answer.model, answer.key) for answer in answers]
+        last = {key: number for number, key in enumerate(keys)}
+        for number, key in enumerate(keys):
+            if last[key] != number:
+                raise AnswerError(f"{path}: answers {number} and {last[key]} are to one question, by one; keep one")
         return answers
 
     @classmethod
@@ -117,10 +104,8 @@ class Record(BaseModel):
         """Where to look for what a model has answered, in whatever profile: the files of earlier versions, beside the
         tables of runs, and last the one that answers are filed in. An answer is to a question: no run is in it."""
         before = re.sub(r"[^A-Za-z0-9._-]+", "-", model)
-        return [
-            *sorted(results_root().glob(f"*/{cls.FILES}-{before}.json")),
-            kept_root() / cls.FILES / f"{file_name(model)}.json",
-        ]
+        earlier = sorted(results_root().glob(f"*/{cls.FILES}-{before}.json"))
+        return [*earlier, kept_root() / cls.FILES / f"{file_name(model)}.json"]
 
 
 @functools.cache
@@ -131,22 +116,19 @@ def _file_of(kind: type[Record]) -> Any:
 def first_fault(error: ValidationError, valued: bool = False) -> str:
     """Where the first fault is and what, in one line. valued: with the value that was found there."""
     fault = error.errors(include_url=False)[0]
-    where = "".join(f"{part}: " for part in [".".join(map(str, fault["loc"]))] if part)
-    value = (
-        f", not {one_line(repr(fault['input']))}" if valued and fault["type"] not in ("missing", "json_invalid") else ""
-    )
-    return one_line(f"{where}{fault['msg']}{value}", 240)
+    said = ": ".join([".".join(map(str, fault["loc"])), fault["msg"]]).removeprefix(": ")
+    if valued and fault["type"] not in ("missing", "json_invalid"):  # where it would be all there is
+        said += f", not {one_line(repr(fault['input']))}"
+    return one_line(said, 240)
 
 
 def file_name(model: str) -> str:
     """A name for a model's file that no other model has, also where capitals are not told apart ("@" is in no name
     that is taken as it is)."""
     plain = re.sub(r"[^a-z0-9._-]+", "-", model.lower()).strip("-.")[:80]
-    return (
-        plain
-        if plain and plain == model
-        else f"{plain}@{hashlib.sha256(model.encode(errors='replace')).hexdigest()[:8]}"
-    )
+    if plain and plain == model:
+        return model
+    return f"{plain}@{hashlib.sha256(model.encode(errors='replace')).hexdigest()[:8]}"
 
 
 R = TypeVar("R", bound=Record)
@@ -155,22 +137,15 @@ R = TypeVar("R", bound=Record)
 def write_records(path: Path, records: Iterable[Record], about: str) -> None:
     """One record a line, atomically: a run that is killed leaves the old file or the new one."""
     lines = ",\n".join("  " + json.dumps(record.model_dump(mode="json"), ensure_ascii=False) for record in records)
-    text = f'{{"about": {json.dumps(about, ensure_ascii=False)},\n "answers": [\n{lines}\n]}}\n'
     with atomic(path) as temporary:
-        temporary.write_bytes(text.encode())
-
-
-def _without_control(text: str) -> str:
-    if re.search(r"[\x00-\x08\x0b-\x1f\x7f]", text):
-        raise ValueError("a text has a control character in it, such as NUL or escape")
-    return text
+        about = json.dumps(about, ensure_ascii=False)
+        temporary.write_text(f'{{"about": {about},\n "answers": [\n{lines}\n]}}\n', encoding="utf-8")
 
 
 @functools.cache
 def answer_form(field: str, least: int | None = None, most: int | None = None) -> type[BaseModel]:
     """A schema with one field, a list of strings."""
-    text = Annotated[str, AfterValidator(_without_control)]
-    strings: Any = (Annotated[list[text], Field(min_length=least, max_length=most)], ...)
+    strings: Any = (Annotated[list[str], Field(min_length=least, max_length=most)], ...)
     return create_model(field.title(), __config__=ConfigDict(extra="forbid"), **{field: strings})
 
 

@@ -6,6 +6,7 @@ GOOD: an answer all the same.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import os
@@ -394,6 +395,15 @@ def test_a_word_in_place_of_a_key_spoils_no_answer(tmp_path, monkeypatch):
     with wire(GOOD) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         assert ask_all(QUESTIONS[:1], settings(), [tmp_path / "a.json"])[0].noise_classes == ["Door", "Rain"]
+
+
+def test_a_notebook_which_has_a_loop_of_its_own_can_ask(tmp_path, monkeypatch):
+    async def cell() -> str:
+        return ask_all(QUESTIONS[:1], settings(), [tmp_path / "a.json"])[0].by
+
+    with wire(GOOD) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert asyncio.run(cell()) == "tiny-1"
 
 
 def test_ctrl_c_ends_a_wait(tmp_path, monkeypatch):
