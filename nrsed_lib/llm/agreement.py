@@ -68,7 +68,7 @@ def agreement_with_live(run: Run) -> dict[str, pd.DataFrame]:
         return {}
     a, vocabulary = NoiseAnswer.read(recorded), run.profile.data.noise_classes
     before = results_root() / run.profile.name
-    files = [*before.glob("answers-*.json"), *(kept_root() / NoiseAnswer.FILES).glob("*.json")]
+    files = [*before.glob("answers-*.json"), *(kept_root() / NoiseAnswer.FILES).glob("[!.]*.json")]
     live = {path.stem.removeprefix("answers-"): NoiseAnswer.read(path) for path in sorted(files)}
     prompts = {answer.prompt for answer in a}
     return {name: agreement(a, b, vocabulary) for name, b in live.items() if prompts & {x.prompt for x in b}}
