@@ -10,6 +10,10 @@ class UserError(RuntimeError):
     """The base of all of them."""
 
 
+class FolderError(UserError):
+    """A folder that the environment names and that cannot be one."""
+
+
 class ProfileError(UserError, ValueError):
     """A profile that cannot be run."""
 

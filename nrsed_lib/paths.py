@@ -1,12 +1,14 @@
 """Where everything lies: the repository, its inputs, results, and what is downloaded or converted.
 
-NRSED_RESULTS, NRSED_KEPT, NRSED_CACHE, NRSED_DATA and NRSED_WEIGHTS name other folders.
+The variables in FOLDERS name other folders: whole paths, or from where the command was started.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from nrsed_lib.errors import FolderError
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "data"  # small committed inputs
@@ -16,24 +18,79 @@ REFERENCE = ROOT / "results"  # committed tables and figures, a folder a profile
 
 def results_root() -> Path:
     """Where runs write, a folder a profile: `results/runs/`, beside the committed results and not over them."""
-    return Path(os.environ.get("NRSED_RESULTS", REFERENCE / "runs"))
+    return _named("NRSED_RESULTS") or REFERENCE / "runs"
 
 
 def kept_root() -> Path:
     """What people or paid models made and no run makes again, answers and ratings: `results/kept/`."""
-    return Path(os.environ.get("NRSED_KEPT", REFERENCE / "kept"))
+    return _named("NRSED_KEPT") or REFERENCE / "kept"
 
 
 def cache_root() -> Path:
     """Where downloads and what is made of them are kept: `cache/`."""
-    return Path(os.environ.get("NRSED_CACHE", ROOT / "cache"))
+    return _named("NRSED_CACHE") or ROOT / "cache"
 
 
 def data_root() -> Path:
     """Where the published data sets lie: `cache/desed/`."""
-    return Path(os.environ.get("NRSED_DATA", cache_root() / "desed"))
+    return _named("NRSED_DATA") or cache_root() / "desed"
 
 
 def weights_folder() -> Path:
     """Where converted weights lie: `cache/weights/`."""
-    return Path(os.environ.get("NRSED_WEIGHTS", cache_root() / "weights"))
+    return _named("NRSED_WEIGHTS") or cache_root() / "weights"
+
+
+def mirror() -> Path | None:
+    """Where copies of downloads lie that stand in for the network, if anywhere."""
+    return _named("NRSED_MIRROR")
+
+
+FOLDERS = {
+    "NRSED_RESULTS": results_root,
+    "NRSED_KEPT": kept_root,
+    "NRSED_CACHE": cache_root,
+    "NRSED_DATA": data_root,
+    "NRSED_WEIGHTS": weights_folder,
+    "NRSED_MIRROR": mirror,
+}
+
+
+def settle() -> None:
+    """Name every folder by its whole path, for what this process starts elsewhere. Raises FolderError."""
+    for variable in FOLDERS:
+        if folder := _named(variable):
+            os.environ[variable] = str(folder)
+        else:
+            os.environ.pop(variable, None)
+
+
+def variable_of(path: Path) -> str:
+    """The variable that would move a file elsewhere: of the folder, among FOLDERS, that holds it; "" if none does."""
+    holding = {variable: root for variable, folder in FOLDERS.items() if (root := folder()) and root in path.parents}
+    return max(holding, key=lambda variable: len(holding[variable].parts), default="")
+
+
+def _named(variable: str) -> Path | None:
+    """The folder that a variable names, which need not be there; empty is not set.
+
+    Raises FolderError naming the variable when there can be no such folder.
+    """
+    said = os.environ.get(variable, "")
+    if not said.strip():
+        return None
+    try:
+        folder = Path(os.path.normpath(_started_in() / Path(said).expanduser()))
+    except (OSError, RuntimeError) as error:  # the working directory is gone; nobody's home is called so
+        raise FolderError(f"{variable}={said:.80}: {error}; name a folder by its whole path") from None
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        what = "points to nothing" if there.is_symlink() and not there.exists() else "is no folder"
+        raise FolderError(f"{variable}={said:.80}: {there} {what}; name a folder, or unset {variable}")
+    return folder
+
+
+def _started_in() -> Path:
+    """The folder of the command. Jupyter moves a kernel to the folder of its notebook, and says it nowhere else."""
+    here = Path.cwd()
+    return Path(os.environ.get("PWD", here)) if here == NOTEBOOKS else here

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import locale
+import os
 import shlex
 import signal
 import subprocess
@@ -13,8 +15,9 @@ from typing import Annotated
 import typer
 
 from nrsed_lib.artefacts import maker_of
-from nrsed_lib.errors import UserError
-from nrsed_lib.paths import ROOT
+from nrsed_lib.paths import ROOT, settle
+from nrsed_lib.processes import PARENT, end_with
+from nrsed_lib.run import faults
 from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen, pairs
 from nrsed_lib.run.task9_commands import task9
 from nrsed_lib.series import SERIES, STUDIES
@@ -28,6 +31,16 @@ llm = typer.Typer(no_args_is_help=True, help="Record answers of language models;
 weights = typer.Typer(no_args_is_help=True, help="Convert published weights, and see which are there.")
 for name, group in {"data": data, "llm": llm, "weights": weights, "task9": task9}.items():
     app.add_typer(group, name=name)
+
+
+@app.callback()
+def begin(
+    debug: Annotated[bool, typer.Option("--debug", help="show where in the code an error was")] = False,
+) -> None:
+    """What comes before every command."""
+    settle()
+    if parent := os.environ.get(PARENT):
+        end_with(int(parent))
 
 
 @app.command()
@@ -263,12 +276,25 @@ def texts(
 
 
 def main() -> None:
-    """`nrsed`: an error a user can mend is one clear message, not a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system's kill stops a run as Ctrl-C does
+    """`nrsed`: an error is one clear line, a batch system's kill, and a terminal's end, are as Ctrl-C."""
+    if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):  # files are, whatever the terminal is
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    faults.settle_streams()
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, signal.default_int_handler)
     try:
-        app()
-    except UserError as error:
-        typer.echo(f"nrsed: {error}", err=True)
+        try:
+            app()
+        finally:
+            faults.flush()
+    except BrokenPipeError:  # who read it has read enough
+        sys.exit(1)
+    except Exception as error:
+        if "--debug" in sys.argv[:2]:
+            raise
+        typer.echo(f"nrsed: {faults.said(error)}", err=True)
         sys.exit(1)
 
 

@@ -34,7 +34,7 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
     parameters: dict[str, Any] = {"profile": profile_name, "overrides": dict(overrides)} | (
         {"seed": seed} if spec.per_seed else {}
     )
-    unknown = sorted(set(parameters) - set(papermill.inspect_notebook(str(source))))
+    unknown = sorted(set(parameters) - set(papermill.inspect_notebook(_as_it_is(source))))
     if unknown:
         raise PipelineError(f"{source.name} has no parameter {unknown}: add it to the cell tagged 'parameters'")
     log = log_of(profile, name)
@@ -50,8 +50,8 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
     ):
         try:
             papermill.execute_notebook(
-                str(source),
-                str(temporary),
+                _as_it_is(source),
+                _as_it_is(temporary),
                 parameters,
                 cwd=str(NOTEBOOKS),
                 kernel_name="python3",
@@ -115,6 +115,11 @@ def settled(text: str) -> str:
             lines[row] = piece if anew else lines[row] + piece
         anew = piece in ("\n", "\r")
     return "".join(f"{line.rstrip()}\n" for line in lines if line.strip())
+
+
+def _as_it_is(path: Path) -> str:
+    """For papermill, which fills in what is in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def short(path: Path) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +16,8 @@ from nrsed_lib.profile import Profile, load_profile
 
 ProfileOption = Annotated[str, typer.Option("--profile", "-p", help="mini, open, paper, smoke, or a YAML file")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="key=value, e.g. seed=3 or sed.train.steps=50; may be repeated")
+    list[str] | None,
+    typer.Option("--set", help="key=value, the value in JSON or plain text, e.g. seed=3; may be repeated"),
 ]
 
 
@@ -26,12 +30,46 @@ def chosen(profile: str, settings: list[str] | None) -> Profile:
     return load_profile(absolute(profile), pairs(settings))
 
 
+def words(profile: str, overrides: dict[str, Any]) -> list[str]:
+    """The options of a command that say a profile and its settings again, value for value."""
+    return ["--profile", profile, *(f"--set={key}={json.dumps(value)}" for key, value in overrides.items())]
+
+
 def pairs(given: list[str] | None, flag: str = "--set") -> dict[str, Any]:
-    """key=value, as they were given with a flag."""
-    pairs = {}
+    """key=value, as they were given with a flag. Raises ProfileError naming what is not of that form."""
+    found: dict[str, Any] = {}
     for text in given or []:
         key, equals, value = text.partition("=")
-        if not equals:
-            raise ProfileError(f"{flag} {text!r}: write key=value, e.g. {flag} seed=3")
-        pairs[key] = yaml.safe_load(value)
-    return pairs
+        if not (equals and key.strip()):
+            raise ProfileError(f"{flag} {text[:80]!r}: write key=value, e.g. {flag} seed=3")
+        if key in found:
+            raise ProfileError(f"{flag} {text[:80]!r}: {key} was given before; leave one out")
+        try:
+            found[key] = plain(value)
+            json.dumps(found, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ProfileError(f"{flag} {text[:80]!r}: this is not UTF-8; write it so") from None
+        except ValueError:
+            raise ProfileError(f"{flag} {text[:80]!r}: this is no JSON; e.g. {flag} seeds='[0, 1]'") from None
+    return found
+
+
+def plain(text: str) -> Any:
+    """The value that a text is: in JSON; else a number, a truth or a list as YAML writes them; else the text itself.
+
+    Raises ValueError of what begins as a list or a mapping and is none.
+    """
+    text = text.strip()
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
+    of_several = text.startswith(("[", "{"))
+    try:
+        if (of_several and "&" not in text) or re.fullmatch(r"[\w.+~-]*|'.*'", text):  # & may stand for any size
+            value = yaml.safe_load(text)
+            json.dumps(value)  # all but dates
+            return value
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+        pass
+    if of_several:
+        raise ValueError(text)
+    return text

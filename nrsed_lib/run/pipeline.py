@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from filelock import FileLock, Timeout
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
 from nrsed_lib.paths import NOTEBOOKS, REFERENCE, results_root
+from nrsed_lib.processes import PARENT
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
 from nrsed_lib.run.execute import short
@@ -42,7 +42,7 @@ from nrsed_lib.run.progress import Progress
 from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import set_aside, write_json
+from nrsed_lib.store import digest, set_aside, write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
@@ -76,10 +76,14 @@ def run_all(
         return
     waiting = to_do(profile, chosen)
     if waiting:
-        line = [*_snakemake(profile, chosen, where(executor, cores)), "--config", f"profile={profile_name}",
-                f"overrides={json.dumps(dict(overrides))}", f"devices={devices}",
-                f"ahead={bool(executor) or devices > 1}"]  # fmt: skip
-        _run_and_record(line, profile, waiting, command)
+        request = {"profile": profile_name, "overrides": dict(overrides), "devices": devices,
+                   "ahead": bool(executor) or devices > 1}  # fmt: skip
+        file = work(profile) / f"request-{digest(request)}.json"  # by its content: jobs of an executor read it later
+        write_json(file, request)
+        line = [*_snakemake(profile, waiting, where(executor, cores)), "--configfile", str(file)]
+        # on a cluster a job may outlive the run that sent it, here it ends with it
+        more = {} if executor else {PARENT: str(os.getpid())}
+        _run_and_record(line, more, profile, waiting, command)
     else:
         print(f"{profile.name}: nothing to do, everything is up to date")
     put_back = [path for job in chosen for path in show(profile, job)]  # what other runs have made is not waited for
@@ -94,48 +98,40 @@ def to_do(profile: Profile, chosen: Collection[Job]) -> list[Job]:
     return [job for job in chosen if state(profile, *job) != "done"]
 
 
-def _snakemake(profile: Profile, chosen: Collection[Job], place: list[str]) -> list[str]:
-    # named one by one: Snakemake does not miss a notebook that is only on the way to another
-    targets = [os.path.relpath(executed(profile, *job), work(profile)) for job in chosen]
+def _snakemake(profile: Profile, waiting: Collection[Job], place: list[str]) -> list[str]:
+    """The scheduler's command. It is asked for what is not done, by name, and does just that: neither the times of
+    files nor what it remembers of earlier runs, which may be lost, tell it what to do."""
+    targets = [os.path.relpath(executed(profile, *job), work(profile)) for job in waiting]
     said = ["--quiet", "host", "progress", "reason", "rules"]  # but for errors
+    memory = ["--nolock", "--ignore-incomplete", "--keep-incomplete", "--drop-metadata", "--rerun-triggers", "mtime"]
     return [
         *(sys.executable, "-m", "snakemake", *targets),
         *("--snakefile", str(NOTEBOOKS / "Snakefile"), "--directory", str(work(profile)), *place),
-        *(
-            "--nolock",
-            "--ignore-incomplete",
-            "--keep-incomplete",
-            "--drop-metadata",
-            "--target-files-omit-workdir-adjustment",
-        ),
-        *("--rerun-triggers", "mtime", "--keep-going", *said),  # all inputs are `ancient`: what is missing is made
+        *("--target-files-omit-workdir-adjustment", "--keep-going", *memory, *said),
     ]
 
 
-def _run_and_record(line: list[str], profile: Profile, waiting: list[Job], command: str) -> None:
-    """Run Snakemake until nothing of `waiting` is left; then write run.json."""
+def _run_and_record(
+    line: list[str], more: Mapping[str, str], profile: Profile, waiting: list[Job], command: str
+) -> None:
+    """Run Snakemake, with `more` in its environment, on what is `waiting`; then write run.json."""
     log = log_of(profile, "snakemake")
     log.parent.mkdir(parents=True, exist_ok=True)
-    for fault in log.parent.glob("*.error"):
-        fault.unlink()  # of an earlier run
-    here, source, peak = machine(), made_on(), 0
+    here, source = machine(), made_on()
     began, cpu_began = time.monotonic(), cpu_seconds()
     try:
         with FileLock(work(profile) / "run.lock", timeout=0), log.open("w") as stream:
+            for fault in log.parent.glob("*.error"):
+                fault.unlink()  # of an earlier run
             names = ", ".join(job_name(*job) for job in waiting)
             print(f"profile {profile.name}, to run: {names}\nlogs in {short(log.parent)}", flush=True)
             if shown_folder(profile).name != profile.name:
                 print(f"with settings of its own, and results in {short(shown_folder(profile))}", flush=True)
             progress = Progress(profile, waiting, *_expected(profile, here))
-            # a job that reads, as `ancient`, what a pass makes anew is not looked at in that pass, even if its own
-            # output is missing or its key another
-            for _ in SERIES:
-                returned, most = _supervised(line, stream, progress)
-                peak = max(peak, most)
-                if returned:
-                    raise PipelineError(_why(profile, waiting, log))
-                if all(state(profile, *job) == "done" for job in waiting):
-                    break
+            returned, peak = _supervised(line, more, stream, progress)
+            left = [job for job in waiting if state(profile, *job) != "done"]
+            if returned or left:
+                raise PipelineError(_why(profile, left, log))
     except Timeout:
         raise PipelineError(f"another run is writing to {short(work(profile))}; wait for it or stop it") from None
     run = {
@@ -159,14 +155,14 @@ def _expected(profile: Profile, here: Mapping[str, Any]) -> tuple[dict[str, floa
     return {name: facts["seconds"] for name, facts in known.items()}, like_here
 
 
-def _why(profile: Profile, waiting: Collection[Job], scheduler: Path) -> str:
-    """What the jobs that failed have said; of a job that could not, what the scheduler says."""
+def _why(profile: Profile, left: Collection[Job], scheduler: Path) -> str:
+    """What the jobs that are not done have said; of one that could not, what the scheduler says."""
     logs = sorted(scheduler.parent.glob("*.error"))
-    names = [job_name(*job) for job in waiting]
+    names = [job_name(*job) for job in left]
     said = [text for log in logs if log.stem.startswith(tuple(names)) and (text := said_of(log))]
-    last = [x for x in scheduler.read_text().splitlines() if x.strip()][-12:]
+    last = [x for x in scheduler.read_text(errors="replace").splitlines() if x.strip()][-12:]
     what = said or [*last, f"(from {short(scheduler)})"]
-    return "\n".join([*what, "a notebook did not finish; the same command resumes there"])
+    return "\n".join([*what, f"not done: {', '.join(names) or 'no notebook'}; the same command resumes there"])
 
 
 def where(executor: str | None, at_once: int | None) -> list[str]:
@@ -181,12 +177,12 @@ def where(executor: str | None, at_once: int | None) -> list[str]:
     return ["--executor", executor, "--jobs", str(at_once or 100), "--latency-wait", "60", *status]
 
 
-def _supervised(line: list[str], log: TextIO, progress: Progress) -> tuple[int, int]:
+def _supervised(line: list[str], more: Mapping[str, str], log: TextIO, progress: Progress) -> tuple[int, int]:
     """Run a command to its end, its words in `log`; returns its status and the peak memory in MB.
 
     Raises PipelineError when it was stopped, with nothing of it left running.
     """
-    environment = KEEP_MEMORY | os.environ | {"NRSED_RESULTS": str(results_root())}
+    environment = {**KEEP_MEMORY, **os.environ, PARENT: "", **more}
     process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, preexec_fn=_end_with(os.getpid()))
     peak, measured = 0, 0.0
     try:

@@ -29,10 +29,14 @@ def take(shard: Path, name: str, user: Path) -> None:
 def remove_unwanted(folder: Path, name: str) -> None:
     """Remove the shards of a name, finished or begun, that nobody takes, and what a kill left of those that are done.
 
-    Indexes that `shards.survey` left stay: they are small, and reading every clip again is not.
+    Indexes that `shards.survey` left stay: they are small, and reading every clip again is not. Nothing is removed
+    while a note is damaged, which may say that its user takes a shard; that user writes it anew.
     """
     with _lock(folder):
-        wanted = set(_taken(folder, name))
+        try:
+            wanted = set(_taken(folder, name))
+        except (ValueError, LookupError, TypeError):
+            return
         for path in folder.iterdir():
             match = re.fullmatch(rf"\.?({re.escape(name)}-[0-9a-f]{{16}})(-[^.]*)?\.(npy|csv|pieces|lock)", path.name)
             if match is None:
@@ -44,7 +48,7 @@ def remove_unwanted(folder: Path, name: str) -> None:
 
 
 def _taken(folder: Path, name: str) -> Iterator[str]:
-    for path in _notes(folder, name).glob("*.json"):
+    for path in _notes(folder, name).glob("[!.]*.json"):  # not what a kill left of one
         note = json.loads(path.read_text())
         if Path(note["user"]).is_dir():
             yield note["shard"]
