@@ -10,8 +10,18 @@ CORES  ?=
 EXECUTOR ?=
 DEVICES ?=
 ONLY ?=
-OPTIONS = $(if $(CORES),--cores $(CORES)) $(if $(EXECUTOR),--executor $(EXECUTOR)) $(if $(DEVICES),--devices $(DEVICES)) \
-          $(foreach s,$(SET),--set $(s))
+
+# What was given reaches the command letter by letter, whatever a shell or make would make of it. In SET, a word with =
+# begins another setting.
+unexport PROFILE SET CORES EXECUTOR DEVICES ONLY
+quoted   = '$(subst ','\'',$(value $(1)))'
+option   = $(if $(value $(2)),--$(1) $(call quoted,$(2)))
+GIVEN    = $(subst ','\'',$(value SET))
+SETTINGS = $(if $(GIVEN),--set '$(firstword $(GIVEN)) $(foreach w,$(wordlist 2,$(words $(GIVEN)),$(GIVEN)),$(if \
+           $(findstring =,$(w)),' --set ')$(w))')
+OPTIONS  = $(call option,cores,CORES) $(call option,executor,EXECUTOR) $(call option,devices,DEVICES) $(SETTINGS)
+# Modules, not the scripts in $(BIN): these begin with the path of this folder, which may have a space.
+NRSED    = $(BIN)/python -m nrsed_lib.run.cli
 
 .DEFAULT_GOAL := help
 .PHONY: help reproduce open studies paper test lab bench lock lint clean
@@ -20,29 +30,29 @@ help:        ## what each target does
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
 reproduce: $(READY) ## the paper on soundscapes made here, in minutes (notebooks 01 to 08, profile mini)
-	@$(BIN)/nrsed run --profile mini $(OPTIONS)
+	@$(NRSED) run --profile mini $(OPTIONS)
 
 open: $(READY) ## the same on real recordings, downloaded (or from NRSED_MIRROR); e.g. make open SET=seed=3
-	@$(BIN)/nrsed run --profile open $(OPTIONS)
+	@$(NRSED) run --profile open $(OPTIONS)
 
 studies: $(READY) ## the separation studies (notebooks 09 to 12); on recordings: make studies PROFILE=open
-	@$(BIN)/nrsed run --studies --profile $(PROFILE) $(OPTIONS)
+	@$(NRSED) run --studies --profile $(call quoted,PROFILE) $(OPTIONS)
 
 paper: $(READY) ## check all that the paper's own scale needs, print the plan, and run it if nothing is missing
-	@$(BIN)/nrsed plan --profile paper $(foreach s,$(SET),--set $(s))
-	@$(BIN)/nrsed run --profile paper $(OPTIONS)
+	@$(NRSED) plan --profile paper $(SETTINGS)
+	@$(NRSED) run --profile paper $(OPTIONS)
 
 test: $(READY) ## install and run every test, notebooks included
-	@$(BIN)/ruff check nrsed_lib tests tools
-	@$(BIN)/ruff format --check nrsed_lib tests tools
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff check nrsed_lib tests tools
+	@$(BIN)/python -m ruff format --check nrsed_lib tests tools
+	@$(BIN)/python -m mypy
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --durations 30
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(BIN)/python -m jupyterlab notebooks
 
 bench: $(READY) ## measure our ways beside the published ones, and the paper's sizes; e.g. make bench ONLY=ways
-	@$(KEEP_MEMORY) $(BIN)/python -m tools.bench $(foreach k,$(ONLY),--only $(k))
+	@$(KEEP_MEMORY) $(BIN)/python -m tools.bench $(foreach k,$(subst ','\'',$(value ONLY)),--only '$(k)')
 
 lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras \
@@ -50,9 +60,9 @@ lock: $(VENV)/bin/uv ## renew requirements.lock after an edit of pyproject.toml
 	@$(PYTHON) .ci/environment.py
 
 lint: $(READY) ## format and check
-	@$(BIN)/ruff format nrsed_lib tests tools
-	@$(BIN)/ruff check --fix nrsed_lib tests tools
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff format nrsed_lib tests tools
+	@$(BIN)/python -m ruff check --fix nrsed_lib tests tools
+	@$(BIN)/python -m mypy
 
 clean:       ## remove what runs left (tables, figures and answers stay)
 	rm -rf results/runs/*/work results/runs/*/report

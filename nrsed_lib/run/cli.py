@@ -286,7 +286,7 @@ def main() -> None:
             signal.signal(number, signal.default_int_handler)
     try:
         try:
-            app()
+            app(prog_name="nrsed")
         finally:
             faults.flush()
     except BrokenPipeError:  # who read it has read enough

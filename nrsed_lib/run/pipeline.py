@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
-from nrsed_lib.paths import NOTEBOOKS, REFERENCE, results_root
+from nrsed_lib.paths import NOTEBOOKS, REFERENCE
 from nrsed_lib.processes import PARENT
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
@@ -41,7 +41,6 @@ from nrsed_lib.run.jobs import (
 from nrsed_lib.run.progress import Progress
 from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
-from nrsed_lib.series import SERIES
 from nrsed_lib.store import digest, set_aside, write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
