@@ -6,6 +6,7 @@ The variables in FOLDERS name other folders: whole paths, or from where the comm
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from nrsed_lib.errors import FolderError
@@ -63,6 +64,18 @@ def settle() -> None:
             os.environ[variable] = str(folder)
         else:
             os.environ.pop(variable, None)
+
+
+def to_write(variable: str) -> None:
+    """Raises FolderError when the folder of a variable in FOLDERS cannot be written to; makes it if it is not there."""
+    folder = FOLDERS[variable]() or ROOT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise FolderError(f"{folder}: cannot be written to ({why}); name another in {variable}") from None
 
 
 def variable_of(path: Path) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +30,8 @@ if TYPE_CHECKING:  # a run is driven without loading them
     from torch import Tensor
 
 
+TEMPORARY = re.compile(r"\..+-([a-z0-9_]{8}(\..+)?|\d+)")  # names of files that are not yet in their place
+BEGINNING_S = 60  # at most, from a temporary file's beginning until it is held
 SUMS = ".sums"  # the folder of notes: for each file its path in the folder of artefacts
 _seen: dict[tuple[Path, str], tuple[int, int, int]] = {}  # a file and its noted sums -> as it was when it held them
 
@@ -41,8 +46,10 @@ def atomic(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
-        yield (temporary := Path(name))
+        temporary = Path(name)
+        with contextlib.suppress(OSError):  # not every file system can
+            fcntl.flock(handle, fcntl.LOCK_EX)  # for `sweep`; a kill lets go of it
+        yield temporary
         os.chmod(temporary, 0o644)
         place(temporary, path)
     except Exception as error:
@@ -54,6 +61,18 @@ def atomic(path: Path) -> Iterator[Path]:
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove the temporary files below a folder that nobody holds: what killed processes have left."""
+    for file in folder.rglob(".*-*"):
+        with contextlib.suppress(OSError):  # held; or gone already
+            if TEMPORARY.fullmatch(file.name) and abs(time.time() - file.lstat().st_mtime) > BEGINNING_S:
+                if not file.is_symlink():
+                    with file.open() as held:
+                        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.unlink()
 
 
 def _is_full(path: Path) -> bool:

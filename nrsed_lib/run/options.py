@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from pathlib import Path
@@ -60,15 +59,19 @@ def plain(text: str) -> Any:
     Raises ValueError of what begins as a list or a mapping and is none.
     """
     text = text.strip()
-    with contextlib.suppress(ValueError, RecursionError):
+    try:
         return json.loads(text)
+    except RecursionError:
+        raise ValueError(text) from None
+    except ValueError:
+        pass
     of_several = text.startswith(("[", "{"))
     try:
         if (of_several and "&" not in text) or re.fullmatch(r"[\w.+~-]*|'.*'", text):  # & may stand for any size
             value = yaml.safe_load(text)
             json.dumps(value)  # all but dates
             return value
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError):
+    except (yaml.YAMLError, TypeError, ValueError):
         pass
     if of_several:
         raise ValueError(text)

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
-from nrsed_lib.paths import NOTEBOOKS, REFERENCE
+from nrsed_lib.paths import NOTEBOOKS, REFERENCE, to_write, weights_folder
 from nrsed_lib.processes import PARENT
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
@@ -41,7 +41,7 @@ from nrsed_lib.run.jobs import (
 from nrsed_lib.run.progress import Progress
 from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
-from nrsed_lib.store import digest, set_aside, write_json
+from nrsed_lib.store import digest, set_aside, sweep, write_json
 
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
@@ -73,6 +73,8 @@ def run_all(
     if dry_run:
         print("\n".join(f"{job_name(*job)}: {state(profile, *job)}" for job in chosen))
         return
+    for variable in ("NRSED_RESULTS", "NRSED_CACHE"):
+        to_write(variable)
     waiting = to_do(profile, chosen)
     if waiting:
         request = {"profile": profile_name, "overrides": dict(overrides), "devices": devices,
@@ -122,6 +124,8 @@ def _run_and_record(
         with FileLock(work(profile) / "run.lock", timeout=0), log.open("w") as stream:
             for fault in log.parent.glob("*.error"):
                 fault.unlink()  # of an earlier run
+            for folder in (work(profile), shown_folder(profile), weights_folder()):
+                sweep(folder)
             names = ", ".join(job_name(*job) for job in waiting)
             print(f"profile {profile.name}, to run: {names}\nlogs in {short(log.parent)}", flush=True)
             if shown_folder(profile).name != profile.name:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nrsed_lib.store import write_json
+from nrsed_lib.store import sweep, write_json
 
 
 def take(shard: Path, name: str, user: Path) -> None:
@@ -33,6 +33,7 @@ def remove_unwanted(folder: Path, name: str) -> None:
     while a note is damaged, which may say that its user takes a shard; that user writes it anew.
     """
     with _lock(folder):
+        sweep(folder)
         try:
             wanted = set(_taken(folder, name))
         except (ValueError, LookupError, TypeError):
