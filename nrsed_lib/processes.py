@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import psutil
 
 PARENT = "NRSED_PARENT"  # in the environment of a command's jobs: the process that they end with
 LOOK_EVERY_S = 1  # whether another process is still there
 ENDING_S = 10  # that a process has to end by itself
+STOPPING_S = 20  # that all that a command started has to end when it is stopped
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -74,3 +77,55 @@ def is_there(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def as_ctrl_c() -> None:
+    """Let a batch system's kill and a terminal's end stop this process as Ctrl-C does (but not under nohup)."""
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def started(line: Sequence[str], environment: Mapping[str, str], log: TextIO) -> Iterator[subprocess.Popen]:
+    """A command that runs, its words in `log`. With the block ends all that it started, and (on Linux) with this
+    process the command."""
+    process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, preexec_fn=_end_with(os.getpid()))
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _stop(process)
+
+
+def _end_with(parent: int) -> Callable[[], None] | None:
+    """For a child to call: Linux then ends it with its parent, even one that is killed. It has no other way to know."""
+    if not psutil.LINUX:
+        return None
+    control, on_parents_death = ctypes.CDLL(None).prctl, 1
+
+    def ask() -> None:
+        control(on_parents_death, signal.SIGTERM)
+        if os.getppid() != parent:  # who is gone already
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return ask
+
+
+def _stop(process: subprocess.Popen) -> None:
+    """End a command and all it started; who does not listen is killed."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN), signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        process.terminate()  # first, upon which Snakemake starts nothing more, and waits for the jobs
+        for patience, end in ((STOPPING_S, psutil.Process.terminate), (1, psutil.Process.kill)):
+            for one in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(one)
+            _, family = psutil.wait_procs(family, timeout=patience)
+        process.wait()
+    except psutil.NoSuchProcess:
+        process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, before[0])
+        signal.signal(signal.SIGINT, before[1])

@@ -6,7 +6,6 @@ import json
 import locale
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ import typer
 
 from nrsed_lib.artefacts import maker_of
 from nrsed_lib.paths import ROOT, settle
-from nrsed_lib.processes import PARENT, end_with
+from nrsed_lib.processes import PARENT, as_ctrl_c, end_with
 from nrsed_lib.run import faults
 from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen, pairs
 from nrsed_lib.run.task9_commands import task9
@@ -281,9 +280,7 @@ def main() -> None:
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     faults.settle_streams()
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, signal.default_int_handler)
+    as_ctrl_c()
     try:
         try:
             app(prog_name="nrsed")

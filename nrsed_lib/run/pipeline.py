@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
 from filelock import FileLock, Timeout
 
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
 from nrsed_lib.paths import NOTEBOOKS, REFERENCE, to_write, weights_folder
-from nrsed_lib.processes import PARENT
+from nrsed_lib.processes import PARENT, started
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
 from nrsed_lib.run.execute import short
@@ -47,7 +44,6 @@ from nrsed_lib.store import digest, set_aside, sweep, write_json
 # faster.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
 LOOK_EVERY_S = 1  # at how far the jobs are
-STOPPING_S = 20  # that jobs have to end when a run is stopped
 
 
 def run_all(
@@ -185,56 +181,19 @@ def _supervised(line: list[str], more: Mapping[str, str], log: TextIO, progress:
 
     Raises PipelineError when it was stopped, with nothing of it left running.
     """
-    environment = {**KEEP_MEMORY, **os.environ, PARENT: "", **more}
-    process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, preexec_fn=_end_with(os.getpid()))
     peak, measured = 0, 0.0
     try:
-        while process.poll() is None:
-            if time.monotonic() - measured > MEMORY_EVERY_S:
-                peak, measured = max(peak, memory_mb()), time.monotonic()
-            progress.show()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=LOOK_EVERY_S)
-        progress.close()
+        with started(line, {**KEEP_MEMORY, **os.environ, PARENT: "", **more}, log) as process:
+            while process.poll() is None:
+                if time.monotonic() - measured > MEMORY_EVERY_S:
+                    peak, measured = max(peak, memory_mb()), time.monotonic()
+                progress.show()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=LOOK_EVERY_S)
+            progress.close()
     except KeyboardInterrupt:
         raise PipelineError("stopped; the same command goes on where this one was") from None
-    finally:
-        if process.poll() is None:
-            _stop(process)
     return process.returncode, peak
-
-
-def _end_with(parent: int) -> Callable[[], None] | None:
-    """For a child to call: Linux then ends it with its parent, even one that is killed. It has no other way to know."""
-    if not psutil.LINUX:
-        return None
-    control, on_parents_death = ctypes.CDLL(None).prctl, 1
-
-    def ask() -> None:
-        control(on_parents_death, signal.SIGTERM)
-        if os.getppid() != parent:  # who is gone already
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask
-
-
-def _stop(process: subprocess.Popen) -> None:
-    """End a command and all it started; who does not listen is killed."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN), signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-        process.terminate()  # first, upon which Snakemake starts nothing more, and waits for the jobs
-        for patience, end in ((STOPPING_S, psutil.Process.terminate), (1, psutil.Process.kill)):
-            for one in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    end(one)
-            _, family = psutil.wait_procs(family, timeout=patience)
-        process.wait()
-    except psutil.NoSuchProcess:
-        process.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before[0])
-        signal.signal(signal.SIGINT, before[1])
 
 
 def provenance(profile: Profile, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from nrsed_lib.artefacts import job_name
@@ -37,7 +38,8 @@ class Progress:
         self.parts = {name: parts(notebook, profile) for name, (notebook, _) in self.waiting.items()}
         self.pace = 1.0 if like_here else None  # seconds here for one expected
         self.took: dict[str, float] = {}
-        self.began, self.running = time.time(), dict[str, float]()
+        self.earlier = {name: changed(log_of(profile, name)) for name in self.waiting}  # of runs before this one
+        self.running = dict[str, float]()
         self.on_terminal, self.nb_lines, self.said = out.isatty(), 0, time.time()
 
     def show(self) -> None:
@@ -45,7 +47,7 @@ class Progress:
         now, ended = time.time(), []
         for name in self.waiting:
             log = log_of(self.profile, name)
-            if name not in self.running and log.exists() and log.stat().st_mtime > self.began:
+            if name not in self.running and changed(log) != self.earlier[name]:
                 self.running[name] = now
             if self.files[name].exists():
                 self.took[name] = now - self.running.get(name, now)
@@ -98,6 +100,11 @@ class Progress:
         self.show()
         if self.on_terminal:
             self._write([], [])
+
+
+def changed(log: Path) -> int:
+    """When a log was written to last, by a clock that may have been set since; 0 if it is not there."""
+    return log.stat().st_mtime_ns if log.exists() else 0
 
 
 def clock(seconds: float) -> str:

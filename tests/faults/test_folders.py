@@ -167,7 +167,7 @@ def nrsed(*words: str) -> int:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(sys, "argv", ["nrsed", *words])
         patch.setattr(faults, "settle_streams", lambda: None)  # pytest holds them
-        patch.setattr(cli.signal, "signal", lambda *_: None)
+        patch.setattr(cli, "as_ctrl_c", lambda: None)
         cli.main()
     return ended.value.code or 0
 
@@ -200,7 +200,7 @@ def test_debug_shows_the_whole_story(here, monkeypatch):
     monkeypatch.setattr(cli, "chosen", raising(ZeroDivisionError("x")))
     monkeypatch.setattr(sys, "argv", ["nrsed", "--debug", "status"])
     monkeypatch.setattr(faults, "settle_streams", lambda: None)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(cli, "as_ctrl_c", lambda: None)
     with pytest.raises(ZeroDivisionError):
         cli.main()
 

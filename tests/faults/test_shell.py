@@ -163,8 +163,25 @@ def test_a_setting_that_is_given_twice_is_named():
 
 
 NASTY = [
-    "it's here, too", 'a "b" c', "a $HOME", "$(touch PWNED)", "`touch PWNED`", "a;touch PWNED;b", "{x}", "{{x}}",
-    "100 %s", "back\\slash", "two\nlines", "é λ 音", " led by a space", "-x", "&", "a|b", "#a", "*", "~",
+    "it's here, too",
+    'a "b" c',
+    "a $HOME",
+    "$(touch PWNED)",
+    "`touch PWNED`",
+    "a;touch PWNED;b",
+    "{x}",
+    "{{x}}",
+    "100 %s",
+    "back\\slash",
+    "two\nlines",
+    "é λ 音",
+    " led by a space",
+    "-x",
+    "&",
+    "a|b",
+    "#a",
+    "*",
+    "~",
 ]
 
 
