@@ -5,6 +5,7 @@ The variables in FOLDERS name other folders: whole paths, or from where the comm
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -79,9 +80,11 @@ def to_write(variable: str) -> None:
 
 
 def variable_of(path: Path) -> str:
-    """The variable that would move a file elsewhere: of the folder, among FOLDERS, that holds it; "" if none does."""
-    holding = {variable: root for variable, folder in FOLDERS.items() if (root := folder()) and root in path.parents}
-    return max(holding, key=lambda variable: len(holding[variable].parts), default="")
+    """The variable that would move a file elsewhere, as its folder in FOLDERS holds it; "" if there is none."""
+    with contextlib.suppress(FolderError):
+        holding = {root: variable for variable, folder in FOLDERS.items() if (root := folder()) in path.parents}
+        return holding[max(holding, key=lambda root: len(str(root)))] if holding else ""
+    return ""
 
 
 def _named(variable: str) -> Path | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -88,28 +87,13 @@ def as_ctrl_c() -> None:
 
 @contextlib.contextmanager
 def started(line: Sequence[str], environment: Mapping[str, str], log: TextIO) -> Iterator[subprocess.Popen]:
-    """A command that runs, its words in `log`. With the block ends all that it started, and (on Linux) with this
-    process the command."""
-    process = subprocess.Popen(line, env=environment, stdout=log, stderr=log, preexec_fn=_end_with(os.getpid()))
+    """A command that runs, its words in `log`. With the block ends all that it started."""
+    process = subprocess.Popen(line, env=environment, stdout=log, stderr=log)
     try:
         yield process
     finally:
         if process.poll() is None:
             _stop(process)
-
-
-def _end_with(parent: int) -> Callable[[], None] | None:
-    """For a child to call: Linux then ends it with its parent, even one that is killed. It has no other way to know."""
-    if not psutil.LINUX:
-        return None
-    control, on_parents_death = ctypes.CDLL(None).prctl, 1
-
-    def ask() -> None:
-        control(on_parents_death, signal.SIGTERM)
-        if os.getppid() != parent:  # who is gone already
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask
 
 
 def _stop(process: subprocess.Popen) -> None:

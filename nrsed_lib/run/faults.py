@@ -16,19 +16,11 @@ from nrsed_lib.errors import UserError
 from nrsed_lib.paths import results_root, variable_of
 
 REMEDIES = {
-    errno.ENOSPC: "make room",
-    errno.EDQUOT: "make room",
-    errno.EACCES: "allow it",
-    errno.EPERM: "allow it",
-    errno.EROFS: "make it writable",
-    errno.ENOTDIR: "make a folder of it",
-    errno.EEXIST: "remove it",  # a file where a folder should be
-    errno.EISDIR: "name a file",
-    errno.ENAMETOOLONG: "name a shorter one",
-    errno.ELOOP: "name the folder itself",
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "allow it"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP), "name another"),
+    **dict.fromkeys((errno.EIO, errno.ESTALE), "look after the disk"),
     errno.EMFILE: "allow more open files (ulimit -n)",
-    errno.EIO: "look after the disk",
-    errno.ESTALE: "look after the disk",
 }
 
 
@@ -37,10 +29,9 @@ def said(error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and (remedy := REMEDIES.get(error.errno or 0)):
-        path = error.filename or "what is printed"
-        with contextlib.suppress(UserError):
-            if variable := error.filename and variable_of(Path(os.fsdecode(error.filename))):
-                remedy += f", or name another folder in {variable}"
+        path = os.fsdecode(error.filename or "what is printed")
+        if variable := variable_of(Path(path)):
+            remedy += f", or name another folder in {variable}"
         return f"{path}: {(error.strerror or '').lower()}; {remedy} and run the same again"
     if isinstance(error, MemoryError):
         return f"not enough memory{f' ({error})' if str(error) else ''}; run with --cores 1, or on a larger machine"
@@ -66,12 +57,10 @@ def settle_streams() -> None:
     while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # or else a file of ours would become one of them
         pass
     os.close(handle)
-    sys.stdin, sys.stdout, sys.stderr = (
-        stream or open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 (for the whole command)
-        for number, (stream, mode) in enumerate(((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")))
-    )
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for number, name in enumerate(("stdout", "stderr"), 1):
+        if (stream := getattr(sys, name)) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115 (for the whole command)
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

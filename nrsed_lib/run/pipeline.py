@@ -43,6 +43,11 @@ from nrsed_lib.store import digest, set_aside, sweep, write_json
 # glibc gives large blocks back at once and asks for fresh pages at the next step; on a CPU keeping them is
 # faster.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000"}
+SCHEDULER = """import sys
+from nrsed_lib.processes import end_with
+end_with(int(sys.argv.pop(1)))
+from snakemake.cli import main
+main()"""
 LOOK_EVERY_S = 1  # at how far the jobs are
 
 
@@ -102,7 +107,7 @@ def _snakemake(profile: Profile, waiting: Collection[Job], place: list[str]) -> 
     said = ["--quiet", "host", "progress", "reason", "rules"]  # but for errors
     memory = ["--nolock", "--ignore-incomplete", "--keep-incomplete", "--drop-metadata", "--rerun-triggers", "mtime"]
     return [
-        *(sys.executable, "-m", "snakemake", *targets),
+        *(sys.executable, "-c", SCHEDULER, str(os.getpid()), *targets),
         *("--snakefile", str(NOTEBOOKS / "Snakefile"), "--directory", str(work(profile)), *place),
         *("--target-files-omit-workdir-adjustment", "--keep-going", *memory, *said),
     ]

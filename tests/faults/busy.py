@@ -10,7 +10,9 @@ sys.modules["torch"] = SimpleNamespace(set_num_threads=int)  # type: ignore[assi
 
 from nrsed_lib.processes import PARENT, as_ctrl_c, each, end_with, started  # noqa: E402
 
+PIPELINE = Path(sys.modules["nrsed_lib"].__path__[0], "run", "pipeline.py").read_text()
 SNAKEFILE = "rule job:\n    output: 'done'\n    shell: '{config[python]} {config[busy]} job .'\n"
+SCHEDULER = next(text for text in PIPELINE.split('"""') if "snakemake.cli" in text)  # not to load the rest of it
 CELL = "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(600)"
 
 
@@ -22,8 +24,9 @@ def run(folder: Path, *scheduler: str) -> None:
 
 
 def snakemake(folder: Path) -> None:
-    line = f"{sys.executable} -m snakemake --snakefile Snakefile --directory . --cores 1 --nolock --config"
-    run(folder, *line.split(), f"python={sys.executable}", f"busy={Path(__file__).resolve()}")
+    words = ["--snakefile", "Snakefile", "--directory", ".", "--cores", "1", "--nolock", "--config"]
+    python, busy = f"python={sys.executable}", f"busy={Path(__file__).resolve()}"
+    run(folder, sys.executable, "-c", SCHEDULER, str(os.getpid()), *words, python, busy)
 
 
 def shell(folder: Path) -> None:
