@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import sys
@@ -24,6 +25,7 @@ REMEDIES = {
 }
 
 
+@functools.cache  # who says it again has no other log
 def said(error: BaseException) -> str:
     """One clear line on an error: what a user can mend, with a remedy; else where its whole story was written."""
     if isinstance(error, UserError):

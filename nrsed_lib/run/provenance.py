@@ -22,6 +22,7 @@ import psutil
 
 from nrsed_lib.errors import StoreError, UserError
 from nrsed_lib.paths import ROOT
+from nrsed_lib.run.faults import said
 from nrsed_lib.store import whole, write_json
 
 MEMORY_EVERY_S = 3  # reading which pages are shared costs the jobs time; their peaks last longer
@@ -75,7 +76,7 @@ def watched(name: str, log: Path, folder: Path, file: str = "facts.json") -> Ite
         print(f"{name}: done in {time.monotonic() - began:.0f} s", flush=True)
     except Exception as error:
         fault.parent.mkdir(parents=True, exist_ok=True)
-        fault.write_text(str(error) if isinstance(error, UserError) else f"{name}: {type(error).__name__}: {error}")
+        fault.write_text(said(error) if isinstance(error, UserError) else f"{name}: {said(error)}", errors="replace")
         raise
     finally:
         stop.set()

@@ -12,7 +12,7 @@ import pytest
 from nrsed_lib import paths
 from nrsed_lib.errors import FolderError, PipelineError
 from nrsed_lib.paths import FOLDERS, NOTEBOOKS, ROOT
-from nrsed_lib.run import cli, faults
+from nrsed_lib.run import cli, faults, provenance
 
 # What a variable says -> the folder, from the one where the command was started ({here}); None: the default.
 NAMED = {
@@ -232,3 +232,12 @@ def streamed():
 def test_streams_may_be_of_any_kind(streamed, line):
     _, said, status = streamed[line]
     assert status == STREAMS[line][0] and re.fullmatch(STREAMS[line][1], said)
+
+
+def test_a_job_says_what_nobody_foresaw_in_one_line_with_the_same_log(here, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(here / "results"))
+    error = ZeroDivisionError("x")
+    with pytest.raises(ZeroDivisionError), provenance.watched("03", here / "03.log", here / "03"):
+        raise error
+    assert provenance.said_of(here / "03.log") == f"03: {faults.said(error)}"
+    assert len([*(here / "results").glob("*.log")]) == 1

@@ -60,10 +60,10 @@ def test_time_left_follows_the_reference_and_the_pace_of_what_ended():
 
 
 def test_a_terminal_is_rewritten_and_a_pipe_is_not():
-    write(log_of(SMOKE, NAMES[0]), BAR)
     terminal, pipe = Terminal(), io.StringIO()
-    for out in (terminal, pipe):
+    for later, out in enumerate((terminal, pipe)):
         shown = progress(out)
+        write(log_of(SMOKE, NAMES[0]), BAR, later)
         shown.show()
         shown.show()
         write(executed(SMOKE, *JOBS[0]), "{}")
