@@ -50,12 +50,12 @@ def test_what_processes_it_started_have_computed_counts(tmp_path):
 
 
 @pytest.mark.parametrize(("error", "said"), [(DataError("a.wav is silent"), "a.wav is silent"),
-                                             (ValueError("no"), "made: ValueError: no")])  # fmt: skip
+                                             (ValueError("no"), "made: ValueError: no; this is a fault of nrsed's")])  # fmt: skip
 def test_what_stopped_a_job_is_kept_for_who_started_it(tmp_path, error, said):
     log = tmp_path / "made.log"
     with pytest.raises(type(error)), watched("made", log, tmp_path):
         raise error
-    assert said_of(log) == said
+    assert said_of(log).partition(": the whole story is in ")[0] == said
     with watched("made", log, tmp_path):
         pass
     assert said_of(log) == ""
