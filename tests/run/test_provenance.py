@@ -49,8 +49,13 @@ def test_what_processes_it_started_have_computed_counts(tmp_path):
     assert json.loads((tmp_path / "facts.json").read_text())["cpu_seconds"] >= 0.5
 
 
-@pytest.mark.parametrize(("error", "said"), [(DataError("a.wav is silent"), "a.wav is silent"),
-                                             (ValueError("no"), "made: ValueError: no; this is a fault of nrsed's")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (DataError("a.wav is silent"), "a.wav is silent"),
+        (ValueError("no"), "made: ValueError: no; this is a fault of nrsed's"),
+    ],
+)
 def test_what_stopped_a_job_is_kept_for_who_started_it(tmp_path, error, said):
     log = tmp_path / "made.log"
     with pytest.raises(type(error)), watched("made", log, tmp_path):
