@@ -275,9 +275,9 @@ def texts(
 
 
 def main() -> None:
-    """`nrsed`: an error is one clear line, a batch system's kill, and a terminal's end, are as Ctrl-C."""
-    if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):  # files are, whatever the terminal is
-        os.environ["PYTHONUTF8"] = "1"
+    """`nrsed`: an error is one clear line, not a traceback."""
+    if locale.getpreferredencoding(False).lower() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"  # files are, whatever the terminal is
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     faults.settle_streams()
     as_ctrl_c()
