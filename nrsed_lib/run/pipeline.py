@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
-from nrsed_lib.paths import NOTEBOOKS, REFERENCE, to_write, weights_folder
+from nrsed_lib.paths import NOTEBOOKS, REFERENCE, kept_root, to_write, weights_folder
 from nrsed_lib.processes import PARENT, started
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.compare import differing, flat
@@ -125,7 +125,7 @@ def _run_and_record(
         with FileLock(work(profile) / "run.lock", timeout=0), log.open("w") as stream:
             for fault in log.parent.glob("*.error"):
                 fault.unlink()  # of an earlier run
-            for folder in (work(profile), shown_folder(profile), weights_folder()):
+            for folder in (work(profile), shown_folder(profile), weights_folder(), kept_root()):
                 sweep(folder)
             names = ", ".join(job_name(*job) for job in waiting)
             print(f"profile {profile.name}, to run: {names}\nlogs in {short(log.parent)}", flush=True)
