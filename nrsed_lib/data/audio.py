@@ -19,6 +19,7 @@ FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3")  # those that tell, each in its
 RATES = (1000, 400_000)  # Hz, lowest and highest
 MOST_CHANNELS = 64
 MOST_SAMPLES = 1 << 30  # of all channels: 6 h at 44.1 kHz
+PADDING = 600  # samples that an MP3 may count and not give: its encoder filled the last frame with them
 LOUDEST = 1e6  # re full scale: more is not of a sound, and as int16 at full scale of floats is less
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 
@@ -73,7 +74,7 @@ def read_audio(
             raise AudioError(path, f"no samples: from {start:g} s on of {sound.frames / sound.samplerate:g} s", remedy)
         sound.seek(first)
         audio = sound.read(nb, dtype="float32", always_2d=True)
-        if len(audio) < nb:
+        if len(audio) < nb - PADDING * (sound.format == "MP3"):
             raise AudioError(path, f"truncated: {len(audio)} of {nb} samples can be read", remedy)
         if not np.isfinite(audio).all():
             raise AudioError(path, "numbers that are not finite", remedy)

@@ -109,7 +109,7 @@ def obtain(path: Path, url: str, checksum: str, nb_bytes: int = 0, mirror: Path 
             f"check NRSED_MIRROR={os.environ['NRSED_MIRROR']} (or unset it to use the network)"
             if mirror
             else f"check the connection, and the room and rights in {path.parent}, and run again (what is there is "
-            "kept), or set NRSED_MIRROR to a folder of copies"
+            f"kept){'' if of else ', or set NRSED_MIRROR to a folder of copies'}"
         )
         raise DownloadError(
             f"cannot get {path.name}{of}\n  from {url}\n  to {path}\n  with {checksum}\n  because {error}\n"

@@ -26,7 +26,7 @@ def ask(url: str, start: int = 0) -> requests.Response:
     """
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})  # lengths as stored
     reply = requests.get(url, headers=headers, stream=True, timeout=(10, PATIENCE))
-    if reply.status_code not in (200, 206, 416):
+    if reply.status_code not in ((200, 206, 416) if start else (200, 206)):
         reply.close()
         stays = 400 <= reply.status_code < 500 and reply.status_code not in BUSY
         raise (OSError if stays else requests.HTTPError)(f"the server answers {reply.status_code} {reply.reason}")
@@ -60,7 +60,7 @@ def resume(url: str, part: Path, nb_bytes: int = 0) -> None:
         if reply.status_code == 416:  # nothing comes after what is there: the hash will tell
             return
         came_from = re.match(r"bytes (\d+)-", reply.headers.get("Content-Range", ""))
-        if reply.status_code == 206 and (came_from is None or int(came_from[1]) != have):
+        if reply.status_code == 206 and came_from and int(came_from[1]) != have:
             part.unlink(missing_ok=True)
             raise requests.ConnectionError(f"the server sends another part than asked for: from byte {have} on")
         have = have if reply.status_code == 206 else 0  # a server that cannot resume sends all of it

@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AliasPath, BaseModel, Field, NonNegativeInt, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from nrsed_lib.data.desed.archives import PART, parts_of, unpack
 from nrsed_lib.data.download import Url, inside, obtain
@@ -18,6 +27,7 @@ from nrsed_lib.store import one_at_a_time
 
 API = "https://zenodo.org/api/records"
 LONGEST = 16 << 20  # bytes of what the API says of a record
+LETTER, DEVICES = r"[\w+()@,=&~-]", r"(?i:con|prn|aux|nul|com\d|lpt\d)"  # of names; devices are Windows'
 
 
 class Known(Row):
@@ -39,31 +49,20 @@ RECORDS = {row.name: (row.record, row.folder, row.only) for row in read_rows(DAT
 
 
 class Listed(BaseModel):
-    """A file as the API has it; its name leads nowhere, on no system."""
+    """A file as the API has it. key: a name that leads nowhere and is one on every system."""
 
-    key: Annotated[str, StringConstraints(pattern=r"^[\w+()@,=&~-][\w .+()@,=&~-]*$", max_length=200)]
-    checksum: Annotated[str, StringConstraints(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
+    model_config = ConfigDict(regex_engine="python-re")  # which can look ahead
+
+    key: Annotated[str, Field(max_length=200, pattern=rf"^(?!{DEVICES}(\.|$)){LETTER}(({LETTER}|[ .])*{LETTER})?\Z")]
+    checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})\Z")]
     size: NonNegativeInt = 0  # 0: not said
     url: Annotated[Url, Field(validation_alias=AliasPath("links", "self"))]
 
-    @field_validator("key")
-    @classmethod
-    def _plain(cls, key: str) -> str:
-        if re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*[. ]", key):
-            raise ValueError("no name that every system has")
-        return key
-
 
 class Record(BaseModel):
-    files: Annotated[list[Listed], Field(min_length=1)]
+    """What the API says of a record."""
 
-    @field_validator("files")
-    @classmethod
-    def _apart(cls, files: list[Listed]) -> list[Listed]:
-        names = [file.key.casefold() for file in files]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"{twice[0]!r} is there twice")
-        return files
+    files: Annotated[list[Listed], Field(min_length=1)]
 
 
 def fetch_record(name: str, api: str = API) -> list[Path]:
@@ -103,7 +102,11 @@ def fetch_record(name: str, api: str = API) -> list[Path]:
 def _files(url: str) -> dict[str, Listed]:
     """The files of a record, by name. Raises OSError when there is no answer, ValueError for one that breaks a rule."""
     with ask(url) as reply:
-        return {file.key: file for file in Record.model_validate_json(b"".join(body(reply, LONGEST))).files}
+        listed = Record.model_validate_json(b"".join(body(reply, LONGEST))).files
+    files = {file.key.casefold(): file for file in listed}
+    if twice := [file.key for file in listed if file is not files[file.key.casefold()]]:
+        raise ValueError(f"it has {twice[0]} twice")
+    return {file.key: file for file in listed}
 
 
 def _bring(file: Listed, cache: Path, target: Path, begun: Path) -> None:
