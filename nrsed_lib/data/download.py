@@ -19,6 +19,7 @@ import pandas as pd
 import pooch
 import requests
 from filelock import FileLock
+from pooch.hashes import hash_matches
 from pydantic import AfterValidator, NonNegativeInt
 from tqdm import tqdm
 
@@ -92,6 +93,8 @@ def obtain(path: Path, url: str, checksum: str, nb_bytes: int = 0, mirror: Path 
             raise OSError(f"{mirror} is no file")
 
     try:
+        if path.is_file() and hash_matches(path, checksum):
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         begun.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 import requests
 from tqdm import tqdm
@@ -25,11 +28,31 @@ def ask(url: str, start: int = 0) -> requests.Response:
     Raises OSError for an answer that will stay, requests.RequestException (an OSError, too) for one that may change.
     """
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})  # lengths as stored
-    reply = requests.get(url, headers=headers, stream=True, timeout=(10, PATIENCE))
+    reply = _in_time(partial(requests.get, url, headers=headers, stream=True, timeout=PATIENCE))
     if reply.status_code not in ((200, 206, 416) if start else (200, 206)):
         reply.close()
         stays = 400 <= reply.status_code < 500 and reply.status_code not in BUSY
         raise (OSError if stays else requests.HTTPError)(f"the server answers {reply.status_code} {reply.reason}")
+    return reply
+
+
+def _in_time(call: Callable[[], requests.Response]) -> requests.Response:
+    """What `call` returns, before long: the time-out of a socket begins anew with every byte of a header."""
+    done: SimpleQueue = SimpleQueue()
+
+    def run() -> None:
+        try:
+            done.put((call(), None))
+        except Exception as error:
+            done.put((None, error))
+
+    Thread(target=run, daemon=True).start()
+    try:
+        reply, error = done.get(timeout=3 * PATIENCE)
+    except Empty:
+        raise requests.Timeout(f"no whole answer came in {3 * PATIENCE:g} s") from None
+    if error:
+        raise error
     return reply
 
 

@@ -108,6 +108,13 @@ def drip(client: socket.socket, _: str) -> None:
         time.sleep(0.02)
 
 
+def drip_of_headers(client: socket.socket, _: str) -> None:
+    client.sendall(b"HTTP/1.1 200 OK\r\n")
+    for i in range(300):
+        client.sendall(b"X" if i % 9 else b"X: x\r\n")
+        time.sleep(0.02)
+
+
 def endless(client: socket.socket, _: str) -> None:
     client.sendall(says(length=""))
     while True:
@@ -171,6 +178,7 @@ SERVERS = {
     "cut in its head": ([GOOD[:30]], ["cannot get"], 2),
     "silence": ([silent], ["timed out"], 2),
     "drip": ([drip], ["bytes came in"], 2),
+    "drip of headers": ([drip_of_headers], ["no whole answer"], 2),
     "endless": ([endless], ["more comes than the 4000 bytes"], 2),
     "length too long": ([says(body=BODY, length=4001)], ["has 4001 bytes of it, not 4000"], 1),
     "length too short": ([says(body=BODY, length=3999)], ["has 3999 bytes of it, not 4000"], 1),
@@ -283,6 +291,14 @@ def test_endless_bytes_of_an_unknown_length_end(server, monkeypatch):
     monkeypatch.setattr(http, "LARGEST", 1 << 20)
     server.acts = [endless]
     refused(lambda: fetch(f"{server.url}/a.wav", SHA256), f"more comes than the {1 << 20} bytes")
+
+
+def test_a_good_file_of_a_cache_that_cannot_be_written_will_do(server, tmp_path):
+    server.acts = [GOOD]
+    path = fetch(f"{server.url}/a.wav", SHA256)
+    (tmp_path / "cache/.parts").rmdir()
+    (tmp_path / "cache/.parts").write_text("nobody writes here")
+    assert fetch(f"{server.url}/a.wav", SHA256) == path
 
 
 def test_two_at_once_ask_once(server):
@@ -710,6 +726,7 @@ UNPACKED = {
     "a zip in a zip stays one": ("x.zip", zipped([("y.zip", "PK")]), {"y.zip"}),
     "what is there already": ("x.zip", zipped([("own/mine.txt", "mine"), ("b", "b")]), {"own/mine.txt", "b"}),
     "text": ("x.txt", b"text", {"x.txt"}),
+    "my link to the same": ("x.zip", zipped([("link", "mine")]), {"link"}),
     "blanks and accents": ("x.zip", zipped([("a b/é 🐕.wav", "x")]), {"a b/é 🐕.wav"}),
     "names like options": ("x.zip", zipped([("-rf", "x")]), {"-rf"}),
 }  # fmt: skip
@@ -720,12 +737,13 @@ def test_a_strange_archive_is_unpacked(small, tmp_path, name, content, files):
     target, path = tmp_path / "target", tmp_path / name
     (target / "own").mkdir(parents=True)
     (target / "own/mine.txt").write_text("mine")
+    (target / "link").symlink_to("own/mine.txt")
     (target / ".unpacking").mkdir()  # of a killed run
     (target / ".unpacking/left").write_text("over")
     path.write_bytes(content)
     unpack(path, target)
     found = {str(p.relative_to(target)) for p in target.rglob("*") if p.is_file()}
-    assert found == files | {"own/mine.txt"}
+    assert found == files | {"own/mine.txt", "link"} and (target / "link").is_symlink()
 
 
 # What `7z l` says of a member that must not be unpacked, and words of the message.

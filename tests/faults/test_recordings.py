@@ -15,12 +15,14 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
 from nrsed_lib.data import recordings
 from nrsed_lib.data.desed.audioset import strong_labels
 from nrsed_lib.data.desed.layout import read_labels
+from nrsed_lib.data.desed.prepare import cut_short
 from nrsed_lib.data.desed.shards import Format, Item, take
 from nrsed_lib.data.recordings import decode, listed
 from nrsed_lib.errors import DataError
@@ -412,3 +414,24 @@ def test_a_time_that_cannot_be_is_named(tmp_path, onset, offset, column):
     name = {"onset": "start_time_seconds", "offset": "end_time_seconds"}[column]
     for word in (str(path), "line 3", name, value, "; "):
         assert word in str(error.value)
+
+
+# Of a clip of at most 10 s: its length and the end of its last event (s), and whether that is another recording.
+ENDS = {
+    "whole": (10.0, 10.0, False),
+    "labelled later than it ends, as published": (10.0, 11.0, False),
+    "a bit short": (9.7, 10.0, False),
+    "short, events before": (4.0, 3.0, False),
+    "short, event to the end of ten": (9.0, 10.0, False),
+    "cut to 60 %": (6.0, 9.0, True),
+    "cut to nothing": (0.1, 9.0, True),
+    "no events": (6.0, np.nan, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "last", "cut"), ENDS.values(), ids=ENDS)
+def test_a_clip_that_ends_before_its_events_is_another(seconds, last, cut):
+    index = pd.DataFrame({"name": ["a.wav"], "length": [round(seconds * DATA.sample_rate)]})
+    events = pd.DataFrame({"filename": ["a.wav", "a.wav"], "offset": [0.05, last]})
+    assert cut_short(index, events, DATA).tolist() == [cut]
+    assert cut_short(index, events.iloc[:0], DATA).tolist() == [False]

@@ -67,14 +67,14 @@ def _extract(path: Path, folder: Path) -> None:
                 archive.extract(member, folder)
     elif tarfile.is_tarfile(path):
         with tarfile.open(path) as archive:
-            _check(
-                path,
-                folder,
-                ((m.name, m.size, "" if m.isreg() else "folder" if m.isdir() else "no file") for m in archive),
-            )
+            _check(path, folder, map(_tarred, archive))  # as far as it is read: a bomb is not
             archive.extractall(folder, filter="data")
     else:
         shutil.copyfile(path, folder / path.name)
+
+
+def _tarred(member: tarfile.TarInfo) -> Member:
+    return member.name, member.size, "folder" if member.isdir() else "" if member.isreg() else "no file"
 
 
 def _zipped(member: zipfile.ZipInfo) -> Member:
@@ -144,6 +144,6 @@ def _put(path: Path, aside: Path, target: Path) -> None:
             raise DownloadError(f"{path}: its member {file.name!r} is no file; unpack the archive by hand")
         if os.path.lexists(place) and not (place.is_file() and filecmp.cmp(file, place, shallow=False)):
             raise DownloadError(f"{place} is there and is not that of {path}; move it away and run again")
-    for file, place in files.items():
+    for file, place in ((file, place) for file, place in files.items() if not place.exists()):
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(file, place)
