@@ -6,16 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import (
-    AliasPath,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    StringConstraints,
-    ValidationError,
-    field_validator,
-)
+from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from nrsed_lib.data.desed.archives import PART, parts_of, unpack
 from nrsed_lib.data.download import Url, inside, obtain
@@ -27,7 +18,7 @@ from nrsed_lib.store import one_at_a_time
 
 API = "https://zenodo.org/api/records"
 LONGEST = 16 << 20  # bytes of what the API says of a record
-LETTER, DEVICES = r"[\w+()@,=&~-]", r"(?i:con|prn|aux|nul|com\d|lpt\d)"  # of names; devices are Windows'
+DEVICES = r"(?i:con|prn|aux|nul|com\d|lpt\d)(\.|$)"  # of Windows: no names of files there
 
 
 class Known(Row):
@@ -35,14 +26,9 @@ class Known(Row):
     are needed of it, separated by spaces (else all)."""
 
     name: Text
-    record: Annotated[str, StringConstraints(pattern=r"^\d+$")]
-    folder: Text
+    record: Annotated[str, Field(pattern=r"^\d+$")]
+    folder: Annotated[str, AfterValidator(lambda folder: folder if folder == "." else inside(folder))]
     only: str
-
-    @field_validator("folder")
-    @classmethod
-    def _below(cls, folder: str) -> str:
-        return folder if folder == "." else inside(folder)
 
 
 RECORDS = {row.name: (row.record, row.folder, row.only) for row in read_rows(DATA / "zenodo.csv", Known, "name")}
@@ -53,7 +39,7 @@ class Listed(BaseModel):
 
     model_config = ConfigDict(regex_engine="python-re")  # which can look ahead
 
-    key: Annotated[str, Field(max_length=200, pattern=rf"^(?!{DEVICES}(\.|$)){LETTER}(({LETTER}|[ .])*{LETTER})?\Z")]
+    key: Annotated[str, Field(pattern=rf"^(?!{DEVICES}|[. ])[\w .+()@,=&~-]{{1,200}}(?<![. ])\Z")]
     checksum: Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})\Z")]
     size: NonNegativeInt = 0  # 0: not said
     url: Annotated[Url, Field(validation_alias=AliasPath("links", "self"))]
