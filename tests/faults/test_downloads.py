@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import stat
 import sys
@@ -599,6 +600,34 @@ def test_what_is_unpacked_is_not_fetched_again(server, tmp_path):
     works[:] = [names[1]]
     folder = fetch_record("wild", f"{server.url}/api")[0]
     assert sorted(p.name for p in folder.iterdir()) == [".zenodo-14013803", *names]
+
+
+def test_two_at_once_fetch_a_record_once(server, tmp_path):
+    serving(server, record(entry()))
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: fetch_record("public-eval", f"{server.url}/api"), range(3)))
+    assert found == [[tmp_path / "dataset"]] * 3 and len(server.asked) == 2  # what it has, and the file
+
+
+@pytest.mark.parametrize("killed", ["_extract", "_put", "shutil"])
+def test_what_was_killed_while_unpacking_is_done_again(server, tmp_path, owned, monkeypatch, killed):
+    content = zipped([("metadata/own.tsv", "mine: dataset/metadata/own.tsv"), ("a.wav", "a"), ("b.wav", "b")])
+    answer = record(entry(key="x.zip", checksum="md5:" + hashlib.md5(content).hexdigest(), size=len(content)))
+    serving(server, answer, content)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        moving = SimpleNamespace(**vars(shutil) | {"move": stop})
+        patch.setattr(archives, killed, moving if killed == "shutil" else stop)
+        fetch_record("public-eval", f"{server.url}/api")
+    left = {path: content for path, content in files_of(tmp_path).items() if not path.endswith("x.zip")}
+    assert left == owned
+    fetch_record("public-eval", f"{server.url}/api")
+    names = {"a.wav": b"a", "b.wav": b"b", ".zenodo-4560759": b"\nx.zip"}
+    assert files_of(tmp_path) == owned | {str(tmp_path / "dataset" / name): what for name, what in names.items()}
+    assert len(server.asked) == 3  # the archive was there already
 
 
 def test_the_place_of_a_record_is_a_file(server, tmp_path):
