@@ -756,6 +756,7 @@ UNPACKED = {
     "what is there already": ("x.zip", zipped([("own/mine.txt", "mine"), ("b", "b")]), {"own/mine.txt", "b"}),
     "text": ("x.txt", b"text", {"x.txt"}),
     "my link to the same": ("x.zip", zipped([("link", "mine")]), {"link"}),
+    "what a Mac adds": ("x.zip", zipped([("__MACOSX/._a", "x"), ("own/.DS_Store", "x"), ("a", "x")]), {"a"}),
     "blanks and accents": ("x.zip", zipped([("a b/é 🐕.wav", "x")]), {"a b/é 🐕.wav"}),
     "names like options": ("x.zip", zipped([("-rf", "x")]), {"-rf"}),
 }  # fmt: skip

@@ -22,6 +22,7 @@ PART = r"\.z\d\d"  # of a zip that is split over several files
 SEVEN_ZIP = ("7zz", "7z", "7za")
 EXPANSION = 100  # what is unpacked is at most so many times what is packed: sounds are 1 to 3 times, labels 10
 SMALL = 100 << 20  # bytes that may always be unpacked
+JUNK = {"__MACOSX", ".DS_Store"}  # in every archive made on a Mac, each time another
 
 Member = tuple[str, int, str]  # name, bytes, what is wrong with it
 
@@ -138,7 +139,10 @@ def _check(path: Path, folder: Path, members: Iterable[Member]) -> None:
 
 def _put(path: Path, aside: Path, target: Path) -> None:
     """Move all files from `aside` to the same places in `target`, where none replaces another one."""
-    files = {file: target / file.relative_to(aside) for file in sorted(aside.rglob("*")) if not file.is_dir()}
+    found = [
+        file for file in sorted(aside.rglob("*")) if not (file.is_dir() or JUNK & {*file.relative_to(aside).parts})
+    ]
+    files = {file: target / file.relative_to(aside) for file in found}
     for file, place in files.items():
         if file.is_symlink() or not file.is_file():
             raise DownloadError(f"{path}: its member {file.name!r} is no file; unpack the archive by hand")
