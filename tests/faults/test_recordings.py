@@ -191,6 +191,11 @@ BROKEN = {
     "mp3 cut, called wav": ("a.wav", coded("MP3", 0.6), ["truncated", "samples"]),
 }  # fmt: skip
 
+# What `nrsed data check` counts.
+COUNTED = (
+    "no regular file", "empty file", "unreadable", "truncated", "no samples", "numbers that are not finite", "too loud",
+)  # fmt: skip
+
 # what is strange and yet a recording: name, bytes, seconds
 GOOD = {
     "one frame": ("a.wav", wav(b"\1\2"), 1 / 16_000),
@@ -241,6 +246,7 @@ def test_a_broken_recording_is_named_and_not_used(tmp_path, name, content, words
         assert word in str(error.value)
     sound, (problem, *_, silent, clipped) = take(Item("a", path), Format(16_000, 160_000))
     assert not len(sound) and not silent and not clipped
+    assert problem.partition(":")[0] in COUNTED
     assert all(word in problem for word in words) and str(path) not in problem and "\n" not in problem
 
 
