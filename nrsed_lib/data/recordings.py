@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import gcd
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
+from pydantic import StringConstraints
 from scipy.signal import firwin, resample_poly
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -21,10 +21,12 @@ from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.activity import active_regions
+from nrsed_lib.data.audio import read_audio
 from nrsed_lib.data.clips import Sources
-from nrsed_lib.data.download import fetch_all
+from nrsed_lib.data.download import File, fetch_all
 from nrsed_lib.data.soundscapes import generator
 from nrsed_lib.data.sources import SPLITS, Named, levelled, pack
+from nrsed_lib.data.tables import read_rows
 from nrsed_lib.errors import DataError
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import Data
@@ -42,12 +44,20 @@ MAX_GAP = {"target": 0.5, "noise": np.inf}
 Sound = NDArray[np.float32]
 
 
+class Recording(File):
+    """A row of `data/recordings.csv`. source: recordings that share it are of one occasion, or one animal."""
+
+    role: Literal["target", "noise"]
+    source: Annotated[str, StringConstraints(pattern=r"^[^/]*[^/\s][^/]*$")]  # the first part of its sounds' names
+
+
 def listed(data: Data) -> pd.DataFrame:
     """The rows of data/recordings.csv whose class the profile uses.
 
-    Raises DataError naming the classes that have no recording in the needed role.
+    Raises DataError naming a row that breaks a rule, or the classes that have no recording in the needed role.
     """
-    table = pd.read_csv(DATA / "recordings.csv")
+    rows = [row.model_dump() for row in read_rows(DATA / "recordings.csv", Recording, "url")]
+    table = pd.DataFrame(rows, columns=list(Recording.model_fields))
     wanted = {"target": data.classes, "noise": data.noise_classes}
     for role, classes in wanted.items():
         known = set(table.label[table.role == role])
@@ -112,14 +122,11 @@ def _shares(nb: int, min_test: int) -> list[str]:
 def decode(path: Path, sample_rate: int) -> Sound:
     """A recording as mono float32 (nb_samples,) at `sample_rate`, resampled without aliasing.
 
-    Raises DataError naming a file that cannot be read, or holds no finite sample above zero.
+    Raises DataError naming a file that cannot be read (`audio.py`), or is silent.
     """
-    try:
-        audio, rate = soundfile.read(path, dtype="float32", always_2d=True)  # (nb_samples, nb_channels)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"cannot decode {path}: {error}; delete it and run again") from error
-    if not np.isfinite(audio).all() or not audio.any():
-        raise DataError(f"{path} is silent or holds numbers that are not finite; remove it from the list")
+    audio, rate = read_audio(path, remedy="delete it and run again, or remove it from the list")
+    if not audio.any():
+        raise DataError(f"{path} is silent; remove it from the list")
     return resampled(audio.mean(1), rate, sample_rate)
 
 
@@ -160,7 +167,7 @@ def recorded_sources(data: Data) -> tuple[dict[str, Sources], pd.DataFrame]:
     """
     table = listed(data)
     table["split"] = split_by_source(table, data.seed)
-    paths = fetch_all(zip(table.url, table.sha256, strict=True), title="recordings")
+    paths = fetch_all(zip(table.url, table.sha256, table.bytes, strict=True), title="recordings")
     first = ~table.duplicated(["sha256", "label"]).to_numpy()  # the same file under two names is heard once
     sounds: dict[str, list[Named]] = {split: [] for split in SPLITS}
     kept: list[Sequence[float]] = []

@@ -170,7 +170,7 @@ def test_a_video_of_the_test_clips_is_no_noise(tree):
     [
         ("00000000000_30000\t0.1\t0.2\t/m/xxx", "label '/m/xxx' has no name"),
         ("00000000000\t0.1\t0.2\t/m/rain", "segment_id '00000000000' is not <video>_<milliseconds>"),
-        ("00000000000_30000\t0.3\t0.2\t/m/rain", "end_time_seconds '0.2' is not after the start"),
+        ("00000000000_30000\t0.3\t0.2\t/m/rain", "end_time_seconds '0.2' of '.*' is not after the onset"),
     ],
 )
 def test_a_wrong_row_of_audioset_is_named(tree, row, message):

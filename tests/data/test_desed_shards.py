@@ -37,27 +37,6 @@ def test_a_clip_of_the_right_rate_is_kept_to_the_bit(tmp_path):
     np.testing.assert_array_equal(take(item(tmp_path / "a.flac"), FORM)[0], original[:16_000])  # cut to a second
 
 
-def test_a_truncated_flac_is_not_used(tmp_path):
-    path = tmp_path / "a.flac"
-    soundfile.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, RATE), RATE)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert found_of(path)["problem"].split(":")[0] in {"truncated", "unreadable"}
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"), [(b"", "empty file"), (b"no sound at all", "unreadable: "), (None, "no samples")]
-)
-def test_what_is_no_sound_is_not_used(tmp_path, content, problem):
-    path = tmp_path / "a.wav"
-    soundfile.write(path, np.zeros(0), RATE) if content is None else path.write_bytes(content)
-    assert found_of(path)["problem"].startswith(problem)
-
-
-def test_numbers_that_are_not_finite_are_not_used(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.array([0.1, np.nan, 0.1]), 16_000, subtype="FLOAT")
-    assert found_of(tmp_path / "a.wav")["problem"] == "numbers that are not finite"
-
-
 def test_a_file_with_the_wrong_extension_is_read_by_its_content(tmp_path):
     soundfile.write(tmp_path / "a.flac", tone("a"), RATE)
     (tmp_path / "a.flac").rename(tmp_path / "a.wav")

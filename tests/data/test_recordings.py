@@ -88,15 +88,12 @@ def test_a_tone_stays_the_tone_it_was():
     np.testing.assert_allclose(resampled(tone, 44_100, 16_000)[1000:-1000], expected[1000:-1000], atol=1e-3)
 
 
-def test_stereo_becomes_mono_and_bad_files_are_named(tmp_path):
+def test_stereo_becomes_mono_and_silence_is_named(tmp_path):
     path = tmp_path / "two.wav"
     soundfile.write(path, np.stack([np.full(1600, 0.5), np.full(1600, 0.1)], 1), 16_000, subtype="FLOAT")
     np.testing.assert_allclose(decode(path, 16_000), 0.3, atol=1e-6)
     soundfile.write(path, np.zeros(100), 16_000)
     with pytest.raises(DataError, match=r"two\.wav is silent"):
-        decode(path, 16_000)
-    path.write_bytes(b"no sound")
-    with pytest.raises(DataError, match=r"cannot decode .*two\.wav"):
         decode(path, 16_000)
 
 

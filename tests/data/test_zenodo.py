@@ -3,15 +3,15 @@
 import hashlib
 import io
 import sys
-import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from nrsed_lib.data.desed import zenodo
-from nrsed_lib.data.desed.zenodo import fetch_record, unpack
+from nrsed_lib.data import download
+from nrsed_lib.data.desed import archives, zenodo
+from nrsed_lib.data.desed.zenodo import fetch_record
 from nrsed_lib.errors import DownloadError
 
 
@@ -66,6 +66,7 @@ class Server:
 def serve(tmp_path, monkeypatch):
     monkeypatch.setenv("NRSED_DATA", str(tmp_path / "dataset"))
     monkeypatch.setenv("NRSED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "NB_RETRIES", 0)
     servers = []
 
     def start(**files: bytes) -> Server:
@@ -90,23 +91,15 @@ def test_a_record_is_downloaded_checked_and_unpacked_once(serve, tmp_path):
 
 def test_a_download_goes_on_where_it_broke_off(serve, tmp_path):
     server = serve(test10db_zip=zipped(a="A" * 10_000_000))
-    server.limit = (4 << 20) + 10  # the last, broken piece is not kept
+    server.limit = (4 << 20) + 10
     with pytest.raises(
         DownloadError, match=r"test10db\.zip of Zenodo record 14013803(?s:.*)run again \(what is there is kept\)"
     ):
         fetch_record("wild", server.url)
     server.limit = 1 << 30
     fetch_record("wild", server.url)
-    assert server.asked == [("test10db.zip", "bytes=0-"), ("test10db.zip", f"bytes={4 << 20}-")]
+    assert server.asked == [("test10db.zip", "bytes=0-"), ("test10db.zip", f"bytes={(4 << 20) + 10}-")]
     assert (tmp_path / "dataset/WildDESED/a").read_text() == "A" * 10_000_000
-
-
-def test_another_file_than_the_record_states_is_refused(serve, tmp_path):
-    server = serve(test10db_zip=zipped(a="A"))
-    server.checksums["test10db.zip"] = "md5:" + "0" * 32
-    with pytest.raises(DownloadError, match="hash"):
-        fetch_record("wild", server.url)
-    assert not (tmp_path / "dataset/WildDESED/a").exists()
 
 
 def test_a_record_without_the_file_and_no_connection_say_what_to_do(serve):
@@ -119,39 +112,34 @@ def test_a_record_without_the_file_and_no_connection_say_what_to_do(serve):
         fetch_record("wildest")
 
 
-def test_nothing_is_unpacked_outside(tmp_path):
-    (tmp_path / "x.zip").write_bytes(zipped(**{"..__..__out.txt": "x"}))
-    unpack(tmp_path / "x.zip", tmp_path / "a" / "b")
-    assert not (tmp_path / "out.txt").exists()
-    with tarfile.open(tmp_path / "x.tar", "w") as archive:
-        archive.addfile(tarfile.TarInfo("../../out.txt"))
-    with pytest.raises(tarfile.OutsideDestinationError):
-        unpack(tmp_path / "x.tar", tmp_path / "a" / "b")
-
-
 def test_every_record_has_a_place():
     assert all(record.isdigit() and folder for record, folder, _ in zenodo.RECORDS.values())
 
 
 @pytest.fixture
 def seven_zip(tmp_path, monkeypatch):
-    """A command 7z that joins what it is given and unpacks it as a zip: is it called with the right file?"""
+    """A command 7z that joins what it is given and lists or unpacks it as a zip: is it called with the right file?"""
     program = tmp_path / "bin" / "7z"
     program.parent.mkdir()
     program.write_text(
         f"""#!{sys.executable}
 import io, pathlib, sys, zipfile
-command, yes, target, path = sys.argv[1:]
+command, *options, path = sys.argv[1:]
 path = pathlib.Path(path)
 parts = [*sorted(path.parent.glob(path.stem + ".z[0-9][0-9]")), path]
 try:
-    zipfile.ZipFile(io.BytesIO(b"".join(p.read_bytes() for p in parts))).extractall(target.removeprefix("-o"))
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(p.read_bytes() for p in parts)))
+    if command == "l":
+        for m in archive.infolist():
+            print(f"Path = {{m.filename}}\\nSize = {{m.file_size}}\\nAttributes = A -rw-r--r--\\nEncrypted = -\\n")
+    else:
+        archive.extractall(options[1].removeprefix("-o"))
 except zipfile.BadZipFile:
     sys.exit("ERROR: data error")
 """
     )
     program.chmod(0o755)
-    monkeypatch.setattr(zenodo, "SEVEN_ZIP", ("7z-of-no-machine", "7z"))
+    monkeypatch.setattr(archives, "SEVEN_ZIP", ("7z-of-no-machine", "7z"))
     monkeypatch.setenv("PATH", str(program.parent))
 
 
@@ -167,7 +155,7 @@ def test_split_zips_and_7z_archives_are_unpacked_by_7z(serve, seven_zip, tmp_pat
 
 
 def test_without_7z_the_download_is_kept_and_the_remedy_said(serve, monkeypatch, tmp_path):
-    monkeypatch.setattr(zenodo, "SEVEN_ZIP", ("7z-of-no-machine",))
+    monkeypatch.setattr(archives, "SEVEN_ZIP", ("7z-of-no-machine",))
     server = serve(y_7z=b"content")
     with pytest.raises(DownloadError, match=r"y.7z needs one of the commands 7z-of-no-machine(?s:.*)apt install 7zip"):
         fetch_record("clotho", server.url)

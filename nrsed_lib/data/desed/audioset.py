@@ -16,7 +16,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.data.desed.layout import find_files, listing, read_tsv, require
+from nrsed_lib.data.desed.layout import find_files, listing, read_tsv, require, timed
 from nrsed_lib.data.desed.shards import Item
 from nrsed_lib.data.ontology import Ontology, load_ontology
 from nrsed_lib.data.soundscapes import generator
@@ -46,19 +46,18 @@ def strong_labels(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
     names: id → name of a label. Raises DataError naming file, line and value for a missing column, a segment
     that is not <video>_<milliseconds>, a label without a name, or times that are no interval.
     """
-    table = read_tsv(path, COLUMNS)
+    table = timed(path, read_tsv(path, COLUMNS), "start_time_seconds", "end_time_seconds", "segment_id")
     events = pd.DataFrame(
         {
             "segment_id": table["segment_id"],
-            "onset": pd.to_numeric(table["start_time_seconds"], errors="coerce"),
-            "offset": pd.to_numeric(table["end_time_seconds"], errors="coerce"),
+            "onset": table["start_time_seconds"],
+            "offset": table["end_time_seconds"],
             "label": table["label"].map(names),
         }
     )
     for column, right, else_ in (
         ("segment_id", events["segment_id"].str.fullmatch(r"[\w-]{11}_\d+"), "is not <video>_<milliseconds>"),
         ("label", events["label"].notna(), f"has no name in {NAMES} or the AudioSet ontology"),
-        ("end_time_seconds", events["offset"] > events["onset"], "is not after the start"),
     ):
         require(path, table, right, column, else_)
     return events.drop_duplicates(ignore_index=True)

@@ -8,7 +8,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.desed.audioset import isolated_sounds
 from nrsed_lib.data.desed.layout import PARTS, WILD_SNRS, Listing, condition_part, listing
-from nrsed_lib.data.desed.prepare import noisy_conditions, shard_folder
+from nrsed_lib.data.desed.prepare import cut_short, noisy_conditions, shard_folder
 from nrsed_lib.data.desed.shards import Format, Item, survey
 from nrsed_lib.errors import DataError
 from nrsed_lib.profile import Data
@@ -46,6 +46,9 @@ def _walk(run: Run, of: Listing, needed: bool) -> dict[str, object]:
     data = run.profile.data
     items = [Item(name, of.files[name]) for name in of.names if name in of.files]
     found = survey(items, Format(data.sample_rate, data.nb_samples), shard_folder(data), of.part)
+    found.loc[(found["problem"] == "") & cut_short(found, of.events, data), "problem"] = (
+        "truncated: its events end later"
+    )
     missing = [name for name in of.names if name not in of.files]
     bad, good = found[found["problem"] != ""], found[found["problem"] == ""]
     faults = pd.concat(

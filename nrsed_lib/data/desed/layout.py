@@ -26,6 +26,7 @@ from nrsed_lib.errors import DataError
 from nrsed_lib.paths import DATA, data_root
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
+LATEST = 15.0  # s: clips are of 10 s, and of what is published the last event ends at 11 s
 WILD_SNRS = (10, 5, 0, -5)  # dB, of the release
 
 
@@ -152,7 +153,7 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
     filename and event_labels between commas; their onset and offset become NaN. "none": filename.
     Windows line ends, a byte order mark and blanks around values do not matter; rows that repeat are
     dropped. Raises DataError naming file, line and value for a missing column, a class not in `classes`, a
-    time that is no number, an offset not after its onset, or a name that is a path.
+    time that is none in a clip, an offset not after its onset, or a name that is a path.
     """
     table = read_tsv(path, COLUMNS[labels])
     complain = partial(require, path, of="filename")
@@ -169,13 +170,23 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
     table = table[table["event_label"] != ""]
     complain(table, table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}")
     if labels == "strong":
-        for column in ("onset", "offset"):
-            seconds = pd.to_numeric(table[column], errors="coerce")
-            complain(table, np.isfinite(seconds), column, "is no number of seconds")
-            table = table.assign(**{column: seconds})
-        complain(table, table["onset"] >= 0, "onset", "is before the clip")
-        complain(table, table["offset"] > table["onset"], "offset", "is not after the onset")
+        table = timed(path, table, "onset", "offset", "filename")
     return names, table[EVENT_COLUMNS].drop_duplicates().reset_index(drop=True), int(repeated.sum())
+
+
+def timed(path: Path, table: pd.DataFrame, onset: str, offset: str, of: str) -> pd.DataFrame:
+    """A table of `read_tsv` with the columns `onset` and `offset` as seconds. of: the column that names the clip.
+
+    Raises DataError naming file, line and value for what is no time in a clip, or no interval.
+    """
+    for column in (onset, offset):
+        seconds = pd.to_numeric(table[column], errors="coerce")
+        require(path, table, np.isfinite(seconds), column, "is no number of seconds", of)
+        table = table.assign(**{column: seconds})
+    require(path, table, table[onset] >= 0, onset, "is before the clip", of)
+    require(path, table, table[offset] > table[onset], offset, "is not after the onset", of)
+    require(path, table, table[offset] <= LATEST, offset, "is after the end of any clip", of)
+    return table
 
 
 def read_tsv(path: Path, columns: list[str], header: bool = True) -> pd.DataFrame:

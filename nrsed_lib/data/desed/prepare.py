@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nrsed_lib.artefacts import Run
@@ -30,6 +31,7 @@ from nrsed_lib.profile import Data
 from nrsed_lib.store import write_table
 
 T = TypeVar("T")
+SLACK = 1.5  # s: of clips of 10 s and less, the published events end as late as 11 s
 TRAINED_ON = ("strong", "weak", "unlabelled", "validation")
 
 
@@ -129,6 +131,13 @@ def prepare_sounds(run: Run) -> None:
     print(table.to_string(index=False))
 
 
+def cut_short(index: pd.DataFrame, events: pd.DataFrame, data: Data) -> NDArray[np.bool_]:
+    """(nb_rows,): the clips of a shard's index that end long before their events, and so are not those labelled."""
+    last = index["name"].map(events.groupby("filename")["offset"].max()).to_numpy(float)  # NaN without events
+    seconds = index["length"].to_numpy() / data.sample_rate
+    return (seconds < data.nb_samples / data.sample_rate) & (last > seconds + SLACK)
+
+
 def noisy_conditions(data: Data) -> list[str]:
     return [condition for condition, snr in data.conditions.items() if snr is not None]
 
@@ -159,10 +168,11 @@ def _place(run: Run, split: str, versions: dict[str | None, dict[str, list[Item]
     data = run.profile.data
     shards = {version: _clips(run, parts) for version, parts in versions.items()}
     good = {version: index[index["problem"] == ""].set_index("name") for version, (_, index) in shards.items()}
-    names = [n for n in good[None].index if all(n in table.index for table in good.values())]
+    events = pd.concat([listing(part, data.classes).events for part in versions[None]])
+    whole = good[None].index[~cut_short(good[None].reset_index(), events, data)]
+    names = [n for n in whole if all(n in table.index for table in good.values())]
     if not names:
         raise DataError(f"no clip of {split!r} can be used in every condition; `nrsed data check` says why")
-    events = pd.concat([listing(part, data.classes).events for part in versions[None]])
     events = events[events["filename"].isin(set(names))].fillna({"onset": 0.0, "offset": data.clip_seconds})
     lengths = torch.tensor(good[None].loc[names, "length"].to_numpy(np.int64))
     audio = _rows(shards[None][0], good[None], names)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from nrsed_lib.data.audio import AudioError, read_audio
 from nrsed_lib.data.clips import FULL_SCALE, to_int16
 from nrsed_lib.data.recordings import resampled
 from nrsed_lib.data.sources import levelled
@@ -151,27 +151,13 @@ def take(item: Item, form: Format) -> tuple[NDArray[np.int16], tuple[str, int, i
     """
     nothing = np.zeros(0, np.int16)
     try:
-        with soundfile.SoundFile(item.path) as file:
-            rate, channels = file.samplerate, file.channels
-            wanted = form.nb_samples / form.sample_rate if item.seconds is None else item.seconds
-            start = min(round(item.start * rate), file.frames)
-            nb = min(round(wanted * rate), file.frames - start)
-            file.seek(start)
-            audio = file.read(nb, dtype="float32", always_2d=True)  # (nb, channels)
-    except (soundfile.LibsndfileError, OSError) as error:
-        empty = item.path.is_file() and item.path.stat().st_size == 0
-        return nothing, ("empty file" if empty else f"unreadable: {error}", 0, 0, 0, False, False)
-    problem = ""
-    if len(audio) < nb:
-        problem = f"truncated: {len(audio)} of {nb} samples can be read"
-    elif nb == 0:
-        problem = "no samples"
-    elif not np.isfinite(audio).all():
-        problem = "numbers that are not finite"
-    if problem:
-        return nothing, (problem, rate, channels, 0, False, False)
+        wanted = form.nb_samples / form.sample_rate if item.seconds is None else item.seconds
+        audio, rate = read_audio(item.path, item.start, wanted)  # (nb, channels)
+    except AudioError as error:
+        return nothing, (error.reason, 0, 0, 0, False, False)
+    channels = audio.shape[1]
     silent = bool(np.sqrt(np.square(audio).mean(dtype=np.float64)) < SILENT)
-    full = (np.abs(audio) >= (FULL_SCALE - 1) / FULL_SCALE).any(1)
+    full = np.max(np.abs(audio), 1) >= (FULL_SCALE - 1) / FULL_SCALE  # (nb,)
     clipped = bool((full[2:] & full[1:-1] & full[:-2]).any())  # three samples in a row
     if silent and form.level:
         return nothing, ("silent", rate, channels, 0, True, clipped)
