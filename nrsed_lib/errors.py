@@ -6,6 +6,12 @@ The command prints them as one clear message, without a traceback.
 from __future__ import annotations
 
 
+def short(value: object, most: int = 80) -> str:
+    """`value` as a message quotes it: on one line, at most `most` characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
 class UserError(RuntimeError):
     """The base of all of them."""
 

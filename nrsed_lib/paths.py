@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -110,3 +111,13 @@ def _started_in() -> Path:
     """The folder of the command. Jupyter moves a kernel to the folder of its notebook, and says it nowhere else."""
     here = Path.cwd()
     return Path(os.environ.get("PWD", here)) if here == NOTEBOOKS else here
+
+
+def not_a_file(path: Path) -> str:
+    """Why `path` cannot be read as a file ("is a folder", …), or "". Opens nothing: a FIFO would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long or has a NUL in it
+        reason = "" if isinstance(error, FileNotFoundError) else f" ({getattr(error, 'strerror', error)})"
+        return "is not there" + reason
+    return "" if stat.S_ISREG(mode) else "is a folder" if stat.S_ISDIR(mode) else "is no regular file"

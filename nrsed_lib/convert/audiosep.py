@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of
+from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of, state_of
 from nrsed_lib.convert.clap import text_branch
 from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass.resunet import ResUNet
+from nrsed_lib.weights import must_fit
 
 NET, QUERY = "ss_model.", "query_encoder.model."
 KERNELS = re.compile(r"base\.i?stft\.")  # the transforms' windows and sines, which torch.stft has of its own
@@ -25,16 +26,16 @@ def convert_audiosep(content: Mapping[str, Any], what: str) -> Converted:
 
     Raises WeightsError naming what does not fit.
     """
-    state = content.get("state_dict")
-    if not isinstance(state, Mapping) or not any(name.startswith(NET) for name in state):
+    state = state_of(content, "state_dict", what) if "state_dict" in content else {}
+    if not any(name.startswith(NET) for name in state):
         raise WeightsError(f"{what} has no state_dict with names after {NET!r}: an AudioSep checkpoint has one")
     strange = {k: v for k, v in state.items() if not k.startswith((NET, "query_encoder."))}
     found = {name.removeprefix(NET): value for name, value in state.items() if name.startswith(NET)}
     left_out = [NET + name for name in found if KERNELS.match(name)]
     net = {name: value for name, value in found.items() if not KERNELS.match(name)}
     architecture = read_architecture(net, what)
-    with torch.device("meta"):
-        sizes = dict(architecture)
+    sizes = dict(architecture)
+    with torch.device("meta"), must_fit(what, architecture, "use the published file"):
         expected = shapes(ResUNet(sizes.pop("nb_features"), sizes.pop("nb_masks"), sizes.pop("nb_channels"), **sizes))
     counters = [name for name in expected if name.endswith("num_batches_tracked")]
     require_match(net | strange, expected, what, optional=counters)

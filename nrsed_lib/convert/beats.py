@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of
-from nrsed_lib.errors import WeightsError
+from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of, state_of
+from nrsed_lib.errors import WeightsError, short
 from nrsed_lib.sed.encoders.beats import Beats
+from nrsed_lib.weights import must_fit
 
 # What the shapes do not tell, and what the network is written for.
 CONFIG = {
@@ -31,9 +32,10 @@ def convert_beats(content: Mapping[str, Any], what: str) -> Converted:
 
     Raises WeightsError naming what does not fit.
     """
-    state, config = content.get("model"), content.get("cfg")
-    if not isinstance(state, Mapping) or not isinstance(config, Mapping):
-        raise WeightsError(f"{what} has no 'cfg' and 'model': a BEATs checkpoint has both")
+    config = content.get("cfg")
+    if "model" not in content or not isinstance(config, Mapping):
+        raise WeightsError(f"{what} has no 'cfg' and 'model', dictionaries: a BEATs checkpoint has both")
+    state = state_of(content, "model", what)
     if other := {k: config.get(k) for k, v in CONFIG.items() if config.get(k) != v}:
         raise WeightsError(
             f"{what}: cfg has {other}, where the network is written for { ({k: CONFIG[k] for k in other}) }"
@@ -41,7 +43,7 @@ def convert_beats(content: Mapping[str, Any], what: str) -> Converted:
     left_out = [name for name in state if name.startswith("predictor")]
     found = {_old(name): value for name, value in state.items() if name not in left_out}
     architecture = _architecture(found, config, what)
-    with torch.device("meta"):
+    with torch.device("meta"), must_fit(what, architecture, "use the published file"):
         expected = shapes(Beats(**architecture))
     tables = [TABLE.format(i) for i in range(architecture["nb_layers"])]
     published = {k: v for k, v in expected.items() if k not in (POSITION + "weight", "encoder.bias.weight")}
@@ -83,4 +85,8 @@ def _architecture(state: Mapping[str, Tensor], config: Mapping[str, Any], what: 
         "width": size_of(state, POSITION + "weight_v", 2, what),
         "nb_groups": size // size_of(state, POSITION + "weight_v", 1, what),
     }
-    return read | {"reach": int(config.get("max_distance", 800))}
+    reach = config.get("max_distance", 800)
+    if not isinstance(reach, int) or reach <= read["nb_buckets"]:
+        need = f"a whole number above {read['nb_buckets']}, its number of buckets: use the published file"
+        raise WeightsError(f"{what}: cfg has max_distance {short(repr(reach))}, where it is {need}")
+    return read | {"reach": reach}

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of
+from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of, state_of
 from nrsed_lib.errors import WeightsError
+from nrsed_lib.weights import must_fit
 
 # Published prefix → ours. LAION's projection is linear, ReLU, linear.
 NAMES = {
@@ -35,9 +36,7 @@ def convert_clap(content: Mapping[str, Any], what: str) -> Converted:
 
     Raises WeightsError naming what does not fit.
     """
-    state = content.get("state_dict", content)
-    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
-    return text_branch(tensors, what)
+    return text_branch(state_of(content, "state_dict", what), what)
 
 
 def text_branch(state: Mapping[str, Tensor], what: str) -> Converted:
@@ -53,11 +52,14 @@ def text_branch(state: Mapping[str, Tensor], what: str) -> Converted:
         elif prefix is None:
             strange.append(name)
         else:
-            tensors[new], mapped[name] = value.float(), new
+            tensors[new], mapped[name] = value, new
             eps = EPS.get(prefix, eps)
     architecture = _architecture(tensors, what)
     with_strange = tensors | {name: state[name] for name in strange}
-    require_match(with_strange, _expected(architecture), what)
+    with must_fit(what, architecture, "use the published file"):
+        expected = _expected(architecture)
+    require_match(with_strange, expected, what)
+    tensors = {name: value.float() for name, value in tensors.items()}
     return Converted("clap", tensors, architecture | {"layer_norm_eps": eps}, mapped, left_out)
 
 

@@ -6,6 +6,7 @@ A pipeline asks for the same few class names in every process, so each text is e
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nrsed_lib.errors import WeightsError
-from nrsed_lib.store import digest, read_tensors, write_tensors
-from nrsed_lib.weights import about_weights, find_weights, weights_folder
+from nrsed_lib.paths import weights_folder
+from nrsed_lib.store import digest
+from nrsed_lib.weights import about_weights, find_weights, keep_tensors, kept_tensors, must_fit, read_weights, remedy
 
 TOKENIZER = "roberta-base"
 TOKENIZER_URL = "https://huggingface.co/FacebookAI/roberta-base/tree/main"
@@ -63,11 +65,12 @@ class ClapText(nn.Module):
         """
         if not all(text.strip() for text in texts):
             raise ValueError(f"query {next(t for t in texts if not t.strip())!r} has no word in it; name a sound")
-        if set(texts) - set(self.known) and self.kept.exists():
-            self.known |= read_tensors(self.kept)[0]
+        if set(texts) - set(self.known):
+            with contextlib.suppress(WeightsError):  # none yet, or damaged: they are computed
+                self.known |= kept_tensors(self.kept)
         if new := sorted(set(texts) - set(self.known)):
             self.known |= self._compute(new)
-            write_tensors(self.kept, self.known, weights=self.weights.name)
+            keep_tensors(self.kept, self.known, weights=self.weights.name)
         return torch.stack([self.known[text] for text in texts]).to(self.here.device)
 
     def _compute(self, texts: list[str]) -> dict[str, Tensor]:
@@ -75,10 +78,15 @@ class ClapText(nn.Module):
         from transformers import ClapTextConfig, ClapTextModelWithProjection
 
         tokenizer = load_tokenizer()
-        tensors, _ = read_tensors(self.weights)
-        network = ClapTextModelWithProjection(ClapTextConfig(**self.config)).eval()
+        tensors, _ = read_weights(self.weights, "")
         own = {name.removeprefix(PREFIX): value for name, value in tensors.items() if not name.startswith("net.")}
-        network.load_state_dict(own, strict=False)  # strict: conversion was; what is left are counters
+        with must_fit(self.weights, self.config, remedy(self.weights.stem, " --again")):
+            network = ClapTextModelWithProjection(ClapTextConfig(**self.config)).eval()
+            keys = network.load_state_dict(own, strict=False)
+            if strange := [
+                k for k in (*keys.missing_keys, *keys.unexpected_keys) if not k.endswith("_ids")
+            ]:  # counters
+                raise LookupError(f"{strange} are missing or too many")
         known = {}
         for text in tqdm(texts, desc="CLAP", unit="text", mininterval=1.0):
             tokens = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
@@ -96,8 +104,9 @@ def load_tokenizer():
 
     folder = weights_folder() / TOKENIZER
     try:
-        return AutoTokenizer.from_pretrained(folder if folder.is_dir() else TOKENIZER, local_files_only=True)
-    except (OSError, ValueError) as error:
+        place = folder if folder.is_dir() else TOKENIZER
+        return AutoTokenizer.from_pretrained(place, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers raises that and nothing finer
         raise WeightsError(
             f"no vocabulary of {TOKENIZER} in {folder} or in transformers' cache: put config.json, vocab.json, "
             f"merges.txt and tokenizer.json of {TOKENIZER_URL} into that folder"

@@ -23,9 +23,9 @@ from nrsed_lib.errors import WeightsError
 from nrsed_lib.lass.mixtures import Mixer, Mixtures
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Lass, LassTrain
-from nrsed_lib.store import read_tensors, write_table, write_tensors
+from nrsed_lib.store import write_table, write_tensors
 from nrsed_lib.training import Loss, Optimiser, Step, descend, device, keep, kept, warmup_and_cosine
-from nrsed_lib.weights import about_weights, find_weights
+from nrsed_lib.weights import about_weights, find_weights, must_fit, read_weights, remedy
 
 NOISE_QUERIES = 0.1  # of the queries name a noise class: "separate anything", not only the targets
 ABSENT = 0.05  # of the queries name what is not there: a detector's false alarms will, too
@@ -153,8 +153,9 @@ def take_weights(files: tuple[Path, Path], settings: Lass, name: str) -> pd.Data
         raise WeightsError(
             f"{path} holds {about['kind']}, not a separator: set lass.weights to audiosep or audiosep-dp"
         )
-    require_architecture(path, about["architecture"], settings)
-    net = {name: value for name, value in read_tensors(path)[0].items() if name.startswith("net.")}
+    with must_fit(path, about["architecture"], remedy(name, " --again")):
+        require_architecture(path, about["architecture"], settings)
+    net = {name: value for name, value in read_weights(path, "audiosep")[0].items() if name.startswith("net.")}
     history = pd.DataFrame(columns=["step", "residual", "entropy"], dtype=float)
     write_tensors(files[0], net, weights=name, sha256=about["sha256"])
     write_table(files[1], history)

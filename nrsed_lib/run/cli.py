@@ -201,11 +201,12 @@ def convert(
     out: Annotated[
         str | None, typer.Option(help="name in the weights folder, or a path ending in .safetensors")
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="replace what is there")] = False,
 ) -> None:
     """Make safetensors of a checkpoint, and say which tensor became which."""
     from nrsed_lib.convert.convert import convert as make
 
-    path, table = make(file, kind, out)
+    path, table = make(file, kind, out, again)
     about, left_out = about_weights(path), (table.here == "").sum()
     typer.echo(f"{file.name} (sha256 {about['sha256']})\n  is {about['kind']}, {about['architecture']}")
     typer.echo(f"  {len(table) - left_out} tensors mapped, {left_out} left out: see {path.with_suffix('.csv')}")

@@ -17,9 +17,8 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import Resample
 
 from nrsed_lib.sed.encoders.base import FrameEncoder
-from nrsed_lib.store import read_tensors
 from nrsed_lib.training import has_bfloat16
-from nrsed_lib.weights import about_weights, find_weights
+from nrsed_lib.weights import find_weights, must_fit, read_weights, remedy
 
 SAMPLE_RATE = 16_000
 PATCH = 16  # frames and bands a patch
@@ -205,8 +204,10 @@ class BeatsEncoder(FrameEncoder):
 def load_beats() -> Beats:
     """BEATs with the converted weights "beats". Raises WeightsError saying how to come by them."""
     path = find_weights("beats")
-    network = Beats(**about_weights(path)["architecture"])
-    network.load_state_dict(read_tensors(path)[0])
+    tensors, about = read_weights(path, "beats")
+    with must_fit(path, about["architecture"], remedy("beats", " --again")):
+        network = Beats(**about["architecture"])
+        network.load_state_dict(tensors)
     return network.eval()
 
 

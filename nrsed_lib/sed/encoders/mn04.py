@@ -14,8 +14,9 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import Resample
 
 from nrsed_lib.data.download import fetch
+from nrsed_lib.errors import WeightsError
 from nrsed_lib.sed.encoders.base import FrameEncoder
-from nrsed_lib.store import read_tensors, write_tensors
+from nrsed_lib.weights import keep_tensors, kept_tensors
 
 SAMPLE_RATE = 32_000
 URL = (
@@ -180,11 +181,13 @@ def load_mn04() -> MN04:
     """
     downloaded = fetch(URL, SHA256)
     converted = downloaded.with_suffix(".safetensors")
-    if not converted.exists():
+    try:
+        weights = kept_tensors(converted)
+    except WeightsError:
         weights = torch.load(downloaded, weights_only=True, map_location="cpu")
-        write_tensors(converted, weights, url=URL, sha256=SHA256)
+        keep_tensors(converted, weights, url=URL, sha256=SHA256)
     network = MN04()
-    network.load_state_dict(read_tensors(converted)[0])
+    network.load_state_dict(weights)
     return network.eval()
 
 
