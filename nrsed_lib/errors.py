@@ -5,11 +5,26 @@ The command prints them as one clear message, without a traceback.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 def short(value: object, most: int = 80) -> str:
     """`value` as a message quotes it: on one line, at most `most` characters."""
     text = " ".join(str(value).split())
     return text if len(text) <= most else f"{text[:most]} …"
+
+
+def faults_of(error: ValidationError) -> str:
+    """What a pydantic model found: where, what, and the value; the first few."""
+    found = [
+        f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}"
+        + ("" if e["type"] == "missing" else f" (got {short(repr(e['input']))})")
+        for e in error.errors()
+    ]
+    return "; ".join(found[:5] + ([f"and {len(found) - 5} more"] if len(found) > 5 else []))
 
 
 class UserError(RuntimeError):

@@ -119,5 +119,5 @@ def not_a_file(path: Path) -> str:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:  # a loop of links, a name that is too long or has a NUL in it
         reason = "" if isinstance(error, FileNotFoundError) else f" ({getattr(error, 'strerror', error)})"
-        return "is not there" + reason
+        return "is missing" + reason
     return "" if stat.S_ISREG(mode) else "is a folder" if stat.S_ISDIR(mode) else "is no regular file"

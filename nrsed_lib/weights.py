@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from nrsed_lib.errors import UserError, WeightsError, short
+from nrsed_lib.errors import UserError, WeightsError, faults_of, short
 from nrsed_lib.paths import not_a_file, weights_folder
 from nrsed_lib.store import digest, read_tensors, write_tensors
 
@@ -109,8 +109,7 @@ def about_weights(path: Path) -> dict[str, Any]:
     try:
         return About.model_validate(about).model_dump(exclude={"layout", "digest"})
     except ValidationError as error:
-        faults = "; ".join(f"{e['loc'][0]} is {short(repr(e['input']))}: {e['msg']}" for e in error.errors())
-        raise WeightsError(f"{path} is damaged, or of a newer nrsed ({faults}): {anew}") from None
+        raise WeightsError(f"{path} is damaged, or of a newer nrsed ({faults_of(error)}): {anew}") from None
 
 
 def _header(path: Path, anew: str) -> dict[str, Any]:

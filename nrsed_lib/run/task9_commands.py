@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 
+from nrsed_lib.errors import DataError, short
 from nrsed_lib.run.options import ProfileOption, SetOption, chosen
+from nrsed_lib.store import atomic
 
 task9 = typer.Typer(no_args_is_help=True, help="Submissions to DCASE 2024 task 9, language-queried source separation.")
 
@@ -31,6 +34,7 @@ def submit(
     profile: ProfileOption = "mini",
     settings: SetOption = None,
     evaluation: Evaluation = None,
+    again: Annotated[bool, typer.Option("--again", help="write over the system that is there")] = False,
 ) -> None:
     """Separate both evaluation sets and write zips, metadata and the package; then check them."""
     from nrsed_lib.artefacts import maker_of
@@ -39,16 +43,20 @@ def submit(
     from nrsed_lib.studies.task9.development import task9_root
     from nrsed_lib.studies.task9.evaluation import SETS
     from nrsed_lib.studies.task9.study import load_trial
+    from nrsed_lib.studies.task9.submission_check import lengths
+    from nrsed_lib.studies.task9.variants import variants
     from nrsed_lib.studies.trials import Trial
 
-    settled = chosen(profile, settings)
-    trial = Trial(variant, studies_of(settled).seeds[0] if seed is None else seed)
-    separator = load_trial(maker_of("AudioSep", settled), trial)
-    about, rate = make.read_meta(meta.read_text(), str(meta)), settled.data.sample_rate
-    name = about.submission.label
+    about, settled, data = make.read_meta(meta), chosen(profile, settings), evaluation or task9_root()
+    if variant not in (known := variants(settled)):
+        raise DataError(f"--variant {short(repr(variant))}: use one of {', '.join(known)}")
+    zips = make.places(folder, about, link, again)
     for part in SETS:
-        tracks = make.separated(separator, evaluation or task9_root(), part, rate, settled.evaluate.batch)
-        make.write_tracks(folder / name.rpartition("_task9_")[0] / f"{name}.{part}.zip", tracks, rate)
+        lengths(data, part)  # before hours of separation
+    trial = Trial(variant, studies_of(settled).seeds[0] if seed is None else seed)
+    separator, rate = load_trial(maker_of("AudioSep", settled), trial), settled.data.sample_rate
+    for part, path in zips.items():
+        make.write_tracks(path, make.separated(separator, data, part, rate, settled.evaluate.batch), rate)
     typer.echo(make.write_system(folder, about, link))
     validate(folder, evaluation)
 
@@ -58,9 +66,10 @@ def template(path: Annotated[Path, typer.Argument(help="YAML file to write")]) -
     """Write metadata to fill in."""
     from nrsed_lib.studies.task9.submission import TEMPLATE
 
-    if path.exists():
-        raise typer.BadParameter(f"{path} is there: remove it or name another")
-    path.write_text(yaml.safe_dump(TEMPLATE, sort_keys=False))
+    if os.path.lexists(path):
+        raise DataError(f"{path} is there: remove it or name another")
+    with atomic(path) as temporary:
+        temporary.write_text(yaml.safe_dump(TEMPLATE, sort_keys=False))
     typer.echo(path)
 
 
@@ -69,7 +78,10 @@ def pack(folder: Folder) -> None:
     """Zip the teams' packages anew, e.g. when the technical reports are there."""
     from nrsed_lib.studies.task9.submission import pack as make
 
-    for team in sorted(p.name for p in folder.glob("*_task9") if p.is_dir()):
+    teams = sorted(p.name for p in folder.glob("*_task9") if p.is_dir())
+    if not teams:
+        raise DataError(f"{folder} has no <author>_<institute>_task9/: write a submission with `nrsed task9 submit`")
+    for team in teams:
         typer.echo(make(folder, team))
 
 

@@ -204,14 +204,14 @@ BROKEN, NOT_RUN = ("damaged or no checkpoint", AGAIN), "Nothing of it was run"
 # What is broken: how `a.pt` is made, and what must be said beside its name.
 FILES: dict[str, tuple[Any, ...]] = {
     # No file, or none of weights.
-    "missing": (lambda path: None, "is not there", GIVE),
+    "missing": (lambda path: None, "is missing", GIVE),
     "folder": (Path.mkdir, "is a folder", GIVE),
     "fifo": (os.mkfifo, "is no regular file", GIVE),
     "device": (lambda path: path.symlink_to("/dev/zero"), "is no regular file", GIVE),
-    "link to nothing": (lambda path: path.symlink_to("nowhere"), "is not there", GIVE),
-    "link to itself": (lambda path: path.symlink_to("a.pt"), "is not there", GIVE),
-    "name too long": (lambda path: None, "is not there", GIVE),
-    "name with NUL": (lambda path: None, "is not there", GIVE),
+    "link to nothing": (lambda path: path.symlink_to("nowhere"), "is missing", GIVE),
+    "link to itself": (lambda path: path.symlink_to("a.pt"), "is missing", GIVE),
+    "name too long": (lambda path: None, "is missing", GIVE),
+    "name with NUL": (lambda path: None, "is missing", GIVE),
     "empty": (raw(b""), *BROKEN),
     "one byte": (raw(b"\x80"), *BROKEN),
     "text": (raw(b"weights\n" * 9), AGAIN),

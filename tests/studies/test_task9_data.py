@@ -136,28 +136,6 @@ def test_a_part_that_is_not_there_stops_with_its_remedy(root: Path) -> None:
         captioned_sounds(run_of())
 
 
-def test_damaged_label_files_are_refused(root: Path) -> None:
-    path = root / "fsd50k_dev_auto_caption.json"
-    path.write_text('{"data": [{"wav": "64760.wav", "caption": "A dog."}]}')
-    with pytest.raises(DataError, match=r"1 clips of .*dev.csv, e.g. 16399.wav, have no caption"):
-        read_fsd50k(root / "FSD50K", "dev")
-    for text, complaint in (
-        ('{"data": [{"wav": "1.wav", "caption": " "}]}', "1.wav has the caption ' '"),
-        ('{"data": [{"wav": "1.wav"}]}', "is not {"),
-        ("[", "is not {"),
-    ):
-        path.write_text(text)
-        with pytest.raises(DataError, match=complaint):
-            read_captions(path, root)
-    clotho = root / "clotho" / "clotho_captions_development.csv"
-    pd.DataFrame([["a.wav", "x", "", "x", "x", "x"]], columns=CLOTHO_COLUMNS).to_csv(clotho, index=False)
-    with pytest.raises(DataError, match=r"line 2: a caption is empty: .*'file_name': 'a.wav'"):
-        read_clotho(root / "clotho", "development")
-    clotho.write_text("file_name,caption_1\n")
-    with pytest.raises(DataError, match=r"has no column \['caption_2'"):
-        read_clotho(root / "clotho", "development")
-
-
 def test_a_wav_with_several_captions_is_one_clip(tmp_path: Path) -> None:
     path = tmp_path / "some.json"
     path.write_text(json.dumps({"data": [{"wav": "a/x.wav", "caption": c} for c in ("One.", "Two.")]}))

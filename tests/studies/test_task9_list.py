@@ -52,20 +52,6 @@ def test_the_official_header_is_read_with_its_spaces(tree: Path) -> None:
     assert found["mixtures"] == 2 and found["rows that share a tag"] == 0 and found["captions a clip"] == "3"
 
 
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("source,noise,snr\na,b,1\n", r"has no column \['caption'\], but \['source', 'noise', 'snr'\]"),
-        (HEADER + "a,b,1,dog\na,b,1.5,dog\n", "line 3: snr is not a whole number"),
-        (HEADER + "a,,1,dog\n", "line 2: a field is empty"),
-    ],
-)
-def test_a_damaged_list_is_refused_by_line(tree: Path, text: str, complaint: str) -> None:
-    (tree / LIST).write_text(text)
-    with pytest.raises(DataError, match=complaint):
-        read_list(tree / LIST)
-
-
 def test_what_is_promised_and_not_kept_is_counted(tree: Path) -> None:
     (tree / LIST).write_text(HEADER + "1_a-hq,1_a-hq,20,0\n1_a-hq,2_b-hq,3,Rain falls.\n1_a-hq,9,3,x\n")
     found = check_list(read_list(tree / LIST), read_about(tree / ABOUT)).set_index("what").found

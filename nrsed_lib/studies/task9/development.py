@@ -7,29 +7,40 @@ there is counted and named in `results/<profile>/missing/`, never passed over.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
-import soundfile
 import torch
+from pydantic import BaseModel, Field
 from torch import Tensor
 from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
+from nrsed_lib.data.audio import opened
 from nrsed_lib.data.clips import FULL_SCALE, list_digest, load_audio
 from nrsed_lib.data.desed.shards import Format, Item, convert
 from nrsed_lib.errors import DataError
 from nrsed_lib.paths import cache_root, data_root
 from nrsed_lib.store import atomic, write_table
 from nrsed_lib.studies.settings import studies_of
-from nrsed_lib.studies.task9.published import read_table, refuse
+from nrsed_lib.studies.task9.published import NAME, Faults, Text, WavPath, read_json, read_table
 
 SHORTEST = 0.5  # s: the baseline leaves out what is shorter
+LONGEST = 3600.0  # s: no clip is longer, whatever its header says
 FSD50K = "Zenodo record 4060432: `nrsed data fetch fsd50k`"
 CLOTHO = "Zenodo record 4783391: `nrsed data fetch clotho`"
 CAPTIONS = "Zenodo record 10887496: `nrsed data fetch task9-captions`"
+FSD50K_FAULTS: Faults = {
+    "fname is no number": lambda table: ~table.fname.str.fullmatch("[0-9]+"),
+    "the clip was there before": lambda table: table.fname.duplicated(),
+    "a label is empty": lambda table: ~table.labels.str.fullmatch(r"[^,\s][^,]*(,[^,]+)*"),
+}
+CLOTHO_FAULTS: Faults = {
+    "the clip was there before": lambda table: table.file_name.duplicated(),
+    "no name of a WAV file": lambda table: ~table.file_name.str.fullmatch(rf"{NAME}(?<=.\.wav)"),
+}
 
 
 def task9_root() -> Path:
@@ -47,22 +58,24 @@ class Listed:
     kinds: frozenset[str] = frozenset()
 
 
+class _Caption(BaseModel):
+    wav: WavPath
+    caption: Text
+
+
+class _Captions(BaseModel):
+    data: Annotated[list[_Caption], Field(min_length=1)]
+
+
 def read_captions(path: Path, folder: Path) -> list[Listed]:
     """The baseline's JSON, {"data": [{"wav": path, "caption": text}, …]}, relative paths being in `folder`.
 
     A wav that is there several times has several captions. Raises DataError naming the file and entry.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {CAPTIONS}")
-    try:
-        entries = [(entry["wav"], entry["caption"]) for entry in json.loads(path.read_text())["data"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f'{path} is not {{"data": [{{"wav": …, "caption": …}}, …]}}: {error!r}') from error
+    like = '{"data": [{"wav": …, "caption": …}, …]}'
     texts: dict[str, list[str]] = {}
-    for wav, caption in entries:
-        if not (isinstance(caption, str) and caption.strip()):
-            raise DataError(f"{path}: {wav} has the caption {caption!r}; give it a text")
-        texts.setdefault(wav, []).append(caption.strip())
+    for entry in read_json(path, _Captions, like, CAPTIONS).data:
+        texts.setdefault(entry.wav, []).append(entry.caption)
     return [Listed(Path(wav).name, folder / wav, tuple(captions)) for wav, captions in texts.items()]
 
 
@@ -73,10 +86,13 @@ def read_fsd50k(root: Path, split: str) -> list[Listed]:
     Raises DataError for a file that is missing, and for clips without a caption.
     """
     path = root / "FSD50K.ground_truth" / f"{split}.csv"
-    labels = read_table(path, ["fname", "labels"], FSD50K)
+    labels = read_table(path, ["fname", "labels"], FSD50K, FSD50K_FAULTS)
     captions = f"fsd50k_{split}_auto_caption.json"
     beside = next((p for p in (root / captions, root.parent / captions) if p.is_file()), root.parent / captions)
-    texts = {clip.name: clip.captions for clip in read_captions(beside, root)}
+    captioned = read_captions(beside, root)
+    texts = {clip.name: clip.captions for clip in captioned}
+    if len(texts) < len(captioned):
+        raise DataError(f"{beside} has {len(captioned) - len(texts)} clips of the name of another: {CAPTIONS}")
     names = [f"{name}.wav" for name in labels.fname]
     if silent := [name for name in names if name not in texts]:
         raise DataError(f"{len(silent)} clips of {path}, e.g. {silent[0]}, have no caption in {beside}: {CAPTIONS}")
@@ -95,8 +111,7 @@ def read_clotho(root: Path, split: str) -> list[Listed]:
     """
     columns = [f"caption_{i}" for i in range(1, 6)]
     path = root / f"clotho_captions_{split}.csv"
-    table = read_table(path, ["file_name", *columns], CLOTHO)
-    refuse(path, table, {"a caption is empty": (table[columns] == "").any(axis=1)}, CLOTHO)
+    table = read_table(path, ["file_name", *columns], CLOTHO, CLOTHO_FAULTS)
     folder = next((f for f in (root / split, root / f"clotho_audio_{split}") if f.is_dir()), root / split)
     texts = table[columns].itertuples(index=False)
     return [Listed(name, folder / name, tuple(t)) for name, t in zip(table.file_name, texts, strict=True)]
@@ -170,8 +185,9 @@ def pieces_of(clips: list[Listed], seconds: float) -> list[tuple[Listed, Item]]:
     pieces = []
     for clip in tqdm(clips, desc="lengths", unit="clip", mininterval=1.0):
         try:
-            duration = soundfile.info(clip.path).duration
-        except soundfile.LibsndfileError:
+            with opened(clip.path) as sound:
+                duration = min(sound.frames / sound.samplerate, LONGEST)
+        except DataError:
             duration = seconds
         nb_whole = int(duration // seconds)
         nb = nb_whole + (duration - nb_whole * seconds >= SHORTEST)

@@ -25,12 +25,16 @@ from nrsed_lib.data.prepare import load_sources, load_split
 from nrsed_lib.store import atomic, write_table
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.task9.own_list import every_class_in_turn, pairs
-from nrsed_lib.studies.task9.published import check_there, read_table, read_waves, refuse
+from nrsed_lib.studies.task9.published import NAME, Faults, check_there, read_table, read_waves
 from nrsed_lib.studies.task9.validation_list import mix
 from nrsed_lib.studies.texts.captions import captions_of
 
 RECORD = "Zenodo record 11425256: `nrsed data fetch task9-evaluation`"
 COLUMNS = ["file_name", "query"]
+FAULTS: Faults = {
+    "the name was there before": lambda table: table.file_name.str.casefold().duplicated(),
+    "no name of a WAV file": lambda table: ~table.file_name.str.fullmatch(rf"{NAME}(?<=.\.wav)"),
+}
 NB_OWN = {"synth": 12, "real": 12}  # mixtures of a profile's own sets; the challenge's have 3,000 and 200
 
 
@@ -54,14 +58,7 @@ def read_queries(folder: Path, part: str) -> pd.DataFrame:
     Raises DataError naming the file and what is wrong: a missing column, an empty field, a name twice, no WAV name.
     """
     path = folder / SETS[part].list
-    table = read_table(path, COLUMNS, RECORD, {"wav": "file_name", "caption": "query"})
-    faults = {
-        "a field is empty": (table == "").any(axis=1),
-        "the name was there before": table.file_name.duplicated(),
-        "no name of a WAV file": ~table.file_name.str.fullmatch(r"[^/\\]+\.wav"),
-    }
-    refuse(path, table, faults, RECORD)
-    return table
+    return read_table(path, COLUMNS, RECORD, FAULTS, {"wav": "file_name", "caption": "query"})
 
 
 def mixtures(folder: Path, part: str, sample_rate: int, batch: int) -> Iterator[tuple[pd.DataFrame, Tensor]]:

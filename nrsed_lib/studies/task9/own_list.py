@@ -19,6 +19,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.errors import DataError
 from nrsed_lib.store import atomic, noted, write_json, write_table
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.task9.validation_list import ABOUT, AUDIO, COLUMNS, LIST, NB_CAPTIONS
@@ -30,7 +31,7 @@ LEAST = 8  # clips, so that the shortest list finds its noises
 def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
     """The folder of the list, its JSON and its clips, in the notebook's folder; the list is kept in the tables too.
 
-    Made once. Raises ValueError when there are too few classes for a clip and three noises.
+    Made once. Raises DataError when there are too few classes for a clip and three noises.
     """
     folder = run.folder
     clips = [file for file in noted(folder) if file.parent == folder / AUDIO]
@@ -79,8 +80,9 @@ def pairs(
     for row in chosen:
         others = [r for r in chosen if kinds[r] != kinds[row] and recordings[r] != recordings[row]]
         if len(others) < NB_CAPTIONS:
-            raise ValueError(
-                f"{len(others)} clips are of another kind than {sources.labels[row]}: {NB_CAPTIONS} needed"
+            raise DataError(
+                f"{len(others)} clips are of another kind than {sources.labels[row]}, {NB_CAPTIONS} are needed: "
+                "name more classes in data.classes or data.noise_classes"
             )
         noises = random.choice(others, NB_CAPTIONS, replace=False)
         snrs = random.integers(round(snr_db[0]), round(snr_db[1]), NB_CAPTIONS, endpoint=True)

@@ -5,43 +5,112 @@ A score over the rest would be of another list, so nothing is passed over.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+import csv
+import io
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 import torch
+from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
 from torch import Tensor
 
-from nrsed_lib.errors import DataError
+from nrsed_lib.data.audio import read_audio
+from nrsed_lib.errors import DataError, faults_of, short
+from nrsed_lib.paths import not_a_file
+
+LARGEST = 200 << 20  # bytes; the published ones have up to 10 MB
+NAME = r"(?!\.{1,2}$)[^/\\\x00-\x1f]{1,200}"  # of a file in its folder, and no way out of that
+
+# What is wrong → of which rows of a table, (nb_rows,) bool.
+Faults = Mapping[str, Callable[[pd.DataFrame], pd.Series]]
+COMMON: Faults = {"a field is empty": lambda table: table.apply(lambda column: column.str.strip() == "").any(axis=1)}
 
 
-def read_table(path: Path, columns: list[str], record: str, known_as: dict[str, str] | None = None) -> pd.DataFrame:
+def _inside(path: str) -> str:
+    if ".." in PurePath(path).parts or "\0" in path:
+        raise ValueError("leads out of its folder")
+    return path
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+WavPath = Annotated[Text, AfterValidator(_inside)]
+
+
+def read_text(path: Path, record: str) -> str:
+    """A file in UTF-8. Raises DataError for what is no file, too large, or no text."""
+    if fault := not_a_file(path):
+        raise DataError(f"{path} {fault}: {record}")
+    try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise ValueError(f"{size} bytes")
+        text = path.read_bytes().decode("utf-8-sig")
+        if "\0" in text:
+            raise ValueError(f"NUL in line {text[: text.index(chr(0))].count(chr(10)) + 1}")
+    except (OSError, ValueError) as error:  # what is in another encoding is a ValueError
+        raise DataError(f"{path} is no text in UTF-8 ({short(error, 120)}); get it anew: {record}") from error
+    return text
+
+
+def read_table(
+    path: Path, columns: list[str], record: str, faults: Faults, known_as: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The columns of a CSV file as texts; spaces after commas do not count. known_as: what else one may be called.
 
-    Raises DataError when the file or a column is missing.
+    Raises DataError when the file or a column is missing, and naming the first line that is no row or has a fault.
     """
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {record}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True).rename(columns=str.strip)
-    table = table.rename(columns=known_as or {})
-    if absent := [name for name in columns if name not in table]:
-        raise DataError(f"{path} has no column {absent}, but {list(table.columns)}; get it anew: {record}")
-    return table[columns]
+    reader = csv.reader(io.StringIO(read_text(path, record), newline=""), skipinitialspace=True, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        header = [(known_as or {}).get(name.strip(), name.strip()) for name in next(reader, [])]
+        if wrong := [name for name in columns if header.count(name) != 1]:
+            several = "has no column" if not set(wrong) & set(header) else "has several columns"
+            raise DataError(f"{path} {several} {wrong}, but {short(header, 200)}; get it anew: {record}")
+        for row in filter(None, reader):
+            if len(row) != len(header):
+                raise csv.Error(f"{len(row)} fields, where the header has {len(header)}: {short(row)}")
+            rows.append(row)
+            lines.append(reader.line_num)
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}; get it anew: {record}") from error
+    if not rows:
+        raise DataError(f"{path} has no rows; get it anew: {record}")
+    table = pd.DataFrame(rows, columns=header)[columns]
+    for what, found in {**COMMON, **faults}.items():
+        if (bad := found(table)).any():
+            first = int(bad.idxmax())
+            shown = short(table.loc[first].to_dict(), 200)
+            raise DataError(f"{path}, line {lines[first]}: {what}: {shown}; get it anew: {record}")
+    return table
 
 
-def refuse(path: Path, table: pd.DataFrame, faults: Mapping[str, pd.Series], record: str) -> None:
-    """Raises DataError naming the first line that has a fault. faults: what is wrong -> (nb_rows,) bool."""
-    for what, bad in faults.items():
-        if bad.any():
-            row = int(bad.idxmax())
-            raise DataError(f"{path}, line {row + 2}: {what}: {table.loc[row].to_dict()}; get it anew: {record}")
+def read_json(path: Path, form: Any, like: str, record: str) -> Any:
+    """What a JSON file holds, of the type `form`, which is told as `like`. Raises DataError naming file and entry."""
+    text = read_text(path, record)
+    try:
+        json.loads(text, object_pairs_hook=_once)
+        return TypeAdapter(form).validate_json(text, strict=True)
+    except ValidationError as error:
+        said = faults_of(error)
+    except (ValueError, RecursionError) as error:
+        said = short(error, 120)
+    raise DataError(f"{path} is not {like}: {said}; get it anew: {record}")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key is there twice: {short([key for key, _ in pairs])}")
+    return found
 
 
 def check_there(folder: Path, names: Collection[str], record: str) -> None:
     """Raises DataError when some of the files are not in the folder."""
-    if missing := sorted({name for name in names if not (folder / name).is_file()}):
+    if missing := sorted({name for name in names if not_a_file(folder / name)}):
         raise DataError(
             f"{len(missing)} of {len(set(names))} clips of the list are not in {folder}, e.g. {missing[0]}: {record}"
         )
@@ -52,10 +121,7 @@ def read_waves(folder: Path, names: Sequence[str], sample_rate: int, record: str
     `sample_rate`, not mono, or not as long as the others."""
     waves: list[np.ndarray] = []
     for path in (folder / name for name in names):
-        try:
-            audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"{path} cannot be read ({error}); get it anew: {record}") from error
+        audio, rate = read_audio(path, remedy=f"get it anew: {record}")
         length = len(waves[0]) if waves else len(audio)
         for what, so in (
             (f"is at {rate} Hz, not {sample_rate}", rate != sample_rate),

@@ -16,6 +16,7 @@ from torch import Tensor
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.prepare import load_sources
+from nrsed_lib.errors import DataError
 from nrsed_lib.lass.mixtures import Mixer
 from nrsed_lib.studies.settings import studies_of
 from nrsed_lib.studies.task9.development import Captioned, captioned_sounds
@@ -65,7 +66,7 @@ class ClassByClass:
 class ClipByClip:
     """Pairs of pieces of clips, each as often; the second is of another kind, as far as the labels tell.
 
-    Raises ValueError where hardly any pair of clips is of two kinds.
+    Raises DataError where hardly any pair of clips is of two kinds.
     """
 
     def __init__(self, captioned: Captioned) -> None:
@@ -83,7 +84,7 @@ class ClipByClip:
         for other in torch.randint(len(kinds), (NB_TRIES,), generator=generator).tolist():
             if other != row and not kinds[row] & kinds[other]:
                 return other
-        raise ValueError(f"none of {NB_TRIES} clips is of another kind than {sorted(kinds[row])}: give more kinds")
+        raise DataError(f"none of {NB_TRIES} clips is of another kind than {sorted(kinds[row])}: give more kinds")
 
 
 def _one_each(texts: Sequence[Sequence[str]], generator: torch.Generator) -> list[str]:

@@ -14,24 +14,28 @@ A zip of WAVs has one for each mixture, under the mixture's name: 16 kHz, mono, 
 from __future__ import annotations
 
 import io
+import os
+import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import soundfile
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
 from torch import Tensor
 from tqdm import tqdm
 
-from nrsed_lib.errors import DataError
+from nrsed_lib.errors import DataError, faults_of, short
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.store import atomic
-from nrsed_lib.studies.task9.evaluation import mixtures, read_queries
+from nrsed_lib.studies.task9.evaluation import SETS, mixtures, read_queries
+from nrsed_lib.studies.task9.published import NAME, read_text
 
 NB_SYSTEMS = 4  # a team may submit
+DEEPEST = 30  # of values in values, in the metadata
 REPORT, META, LINK = "technical_report.pdf", "meta.yaml", "audio_url.txt"
 LABEL = rf"(?P<team>(?P<who>[A-Za-z0-9-]+_[A-Za-z0-9-]+)_task9)_[1-{NB_SYSTEMS}]"  # of a system
 LINK_PATTERN = r"Google Drive: https?://\S+\s*"
@@ -115,7 +119,7 @@ class System(Section):
 
 
 class Results(Section):
-    validation_sdr: float  # dB, on the synthetic validation list
+    validation_sdr: FiniteFloat  # dB, on the synthetic validation list
 
 
 class Meta(Section):
@@ -126,15 +130,19 @@ class Meta(Section):
     results: Results
 
 
-def read_meta(text: str, where: str) -> Meta:
+def read_meta(path: Path) -> Meta:
     """Raises DataError naming the file, and each field that is missing or wrong, with what it holds."""
+    text = read_text(path, "`nrsed task9 template` writes one to fill in")
     try:
+        depth = 0
+        for event in yaml.parse(text, yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent) or depth > DEEPEST:  # a few lines may stand for millions
+                raise ValueError("a value stands for another by *, or is nested too deep: write it out")
         return Meta.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise DataError(f"{where} is not YAML: {error}") from error
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-        raise DataError(f"{where}: {faults}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        said = faults_of(error) if isinstance(error, ValidationError) else f"no YAML: {short(error, 200)}"
+        raise DataError(f"{path}: {said}") from None
 
 
 @torch.inference_mode()
@@ -150,14 +158,48 @@ def separated(
             bar.update(len(rows))
 
 
+def places(folder: Path, meta: Meta, link: str, again: bool) -> dict[str, Path]:
+    """The zip of each evaluation set, for `write_tracks`.
+
+    Raises DataError when the link is none, or a system of this label is there and is not to be written again.
+    """
+    if not re.fullmatch(LINK_PATTERN, f"Google Drive: {link}\n"):
+        raise DataError(f"--link {short(repr(link))}: give an address, https://…")
+    name = meta.submission.label
+    team, _, _ = name.rpartition("_")
+    zips = {part: folder / team.removesuffix("_task9") / f"{name}.{part}.zip" for part in SETS}
+    for path in (folder / team / name, *zips.values()):
+        if os.path.lexists(path) and not again:
+            raise DataError(f"{path} is there already: --again writes over it, or give another folder or label")
+    return zips
+
+
 def write_tracks(path: Path, tracks: Iterable[tuple[str, Tensor]], sample_rate: int) -> None:
-    """A zip of 16-bit WAVs; a track beyond full scale is scaled down, not clipped."""
+    """A zip of 16-bit WAVs; a track beyond full scale is scaled down, not clipped.
+
+    tracks: name and (nb_samples,). Raises DataError naming a track that is none, and leaves what was there.
+    """
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, track in tracks:
+            if fault := fault_of(name, track, set(archive.namelist())):
+                raise DataError(f"{path}: the track {short(repr(name))} {fault}: nothing is written")
             file = io.BytesIO()
             samples = (track / track.abs().max().clamp(min=1)).numpy()
             soundfile.write(file, samples, sample_rate, format="WAV", subtype="PCM_16")
             archive.writestr(zipfile.ZipInfo(name), file.getvalue())  # without a date: the same bytes each time
+
+
+def fault_of(name: str, track: Tensor, there: Collection[str] = ()) -> str:
+    """Why a track is none, or ""."""
+    if not re.fullmatch(rf"{NAME}(?<=.\.wav)", name):
+        return "is not named like a WAV file"
+    if name in there:
+        return "is there twice"
+    if track.ndim != 1 or not len(track) or not track.is_floating_point():
+        return f"is {list(track.shape)} of {track.dtype}, not samples in a row: is the separator another?"
+    if nb := int((~track.isfinite()).sum()):
+        return f"has {nb} of {len(track)} samples that are not finite: the separator's weights are not good"
+    return "" if track.any() else "is silent, every sample is zero: the separator's weights are not good"
 
 
 def write_system(folder: Path, meta: Meta, link: str) -> Path:

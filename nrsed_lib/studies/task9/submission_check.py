@@ -5,18 +5,27 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from nrsed_lib.errors import DataError
-from nrsed_lib.studies.task9.evaluation import SETS, read_queries
+from nrsed_lib.data.audio import opened
+from nrsed_lib.errors import DataError, short
+from nrsed_lib.paths import not_a_file
+from nrsed_lib.studies.task9.evaluation import RECORD, SETS, read_queries
+from nrsed_lib.studies.task9.published import check_there
 from nrsed_lib.studies.task9.submission import LABEL, LINK, LINK_PATTERN, META, NB_SYSTEMS, REPORT, read_meta
 
 SAMPLE_RATE = 16_000
+HEADERS, WIDEST = 1 << 16, 16  # bytes of a WAV beside its samples, and of a sample: two channels of 64 bits
+# What damaged zips and sounds raise: soundfile's errors, encryption and unknown methods are RuntimeErrors.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 
 Breach = tuple[str, str]  # where, what and remedy
 
@@ -33,13 +42,11 @@ def validate(folder: Path, evaluation: Path) -> pd.DataFrame:
 
 def lengths(evaluation: Path, part: str) -> dict[str, int]:
     """Name → samples of every mixture of a set. Raises DataError naming a mixture that is missing or unreadable."""
-    found = {}
-    for name in read_queries(evaluation, part).file_name:
-        path = evaluation / SETS[part].audio / name
-        try:
-            found[name] = soundfile.info(path).frames
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"{path} cannot be read: {error}; a track's length cannot be checked without it") from error
+    names, audio, found = list(read_queries(evaluation, part).file_name), evaluation / SETS[part].audio, {}
+    check_there(audio, names, RECORD)
+    for name in names:
+        with opened(audio / name, f"a track's length cannot be checked without it; get it anew: {RECORD}") as sound:
+            found[name] = sound.frames
     return found
 
 
@@ -69,6 +76,9 @@ def _breaches(folder: Path, wanted: dict[str, dict[str, int]]) -> Iterator[Breac
 
 def _texts(here: Path, system: str) -> Iterator[Breach]:
     """Metadata, link and report of a system."""
+    if not here.is_dir():
+        yield str(here), "is missing: a system's folder lies in that of its team"
+        return
     files = {what: here / f"{system}.{what}" for what in (META, LINK, REPORT)}
     missing = {what for what, path in files.items() if not path.is_file()}
     yield from ((str(files[what]), "is missing") for what in sorted(missing))
@@ -77,40 +87,46 @@ def _texts(here: Path, system: str) -> Iterator[Breach]:
     )
     if META not in missing:
         try:
-            said = read_meta(files[META].read_text(), files[META].name).submission.label
+            said = read_meta(files[META]).submission.label
             if said != system:
                 yield str(files[META]), f"submission.label is {said!r}, the folder {system!r}: make them one"
-        except (DataError, UnicodeDecodeError) as error:
+        except DataError as error:
             yield str(files[META]), str(error)
-    if LINK not in missing and not re.fullmatch(LINK_PATTERN, files[LINK].read_text(errors="replace")):
+    if LINK not in missing and not re.fullmatch(LINK_PATTERN, _head(files[LINK], 4096).decode(errors="replace")):
         yield str(files[LINK]), "must be one line, `Google Drive: https://…`"
-    if REPORT not in missing and files[REPORT].read_bytes()[:5] != b"%PDF-":
+    if REPORT not in missing and _head(files[REPORT], 5) != b"%PDF-":
         yield str(files[REPORT]), "is not a PDF"
+
+
+def _head(path: Path, nb_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(nb_bytes)
 
 
 def _tracks(path: Path, wanted: dict[str, int]) -> Iterator[Breach]:
     """The zip of an evaluation set: exactly the mixtures' names, and each as it must be."""
-    if not path.is_file():
-        yield str(path), f"is missing: a zip of {len(wanted)} separated WAV files"
+    if fault := not_a_file(path):
+        yield str(path), f"{fault}: a zip of {len(wanted)} separated WAV files"
         return
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        yield str(path), f"is not a zip: {error}"
+    except UNREADABLE as error:
+        yield str(path), f"is not a zip: {short(error)}"
         return
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         names = [entry.filename for entry in entries]
+        times = Counter(names)
         if deep := sorted({name for name in names if len(PurePosixPath(name).parts) > 1}):
-            yield str(path), f"{len(deep)} files lie in folders, e.g. {deep[0]}: put all WAVs at the top"
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            yield str(path), f"{len(twice)} names are there more than once, e.g. {twice[0]}"
+            yield str(path), f"{len(deep)} files lie in folders, e.g. {short(deep[0])}: put all WAVs at the top"
+        if twice := sorted(name for name, nb in times.items() if nb > 1):
+            yield str(path), f"{len(twice)} names are there more than once, e.g. {short(twice[0])}"
         if missing := sorted(set(wanted) - set(names)):
-            yield str(path), f"{len(missing)} of {len(wanted)} mixtures are missing, e.g. {missing[0]}"
+            yield str(path), f"{len(missing)} of {len(wanted)} mixtures are missing, e.g. {short(missing[0])}"
         if extra := sorted(set(names) - set(wanted) - set(deep)):
-            yield str(path), f"{len(extra)} files are named like no mixture, e.g. {extra[0]}"
+            yield str(path), f"{len(extra)} files are named like no mixture, e.g. {short(extra[0])}"
         for entry in tqdm(entries, desc=path.name, unit="file", mininterval=1.0):
-            if entry.filename in wanted:
+            if entry.filename in wanted and times[entry.filename] == 1:  # else nobody knows which is meant
                 yield from _track(archive, entry, f"{path}: {entry.filename}", wanted[entry.filename])
 
 
@@ -118,10 +134,14 @@ def _track(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, nb_samp
     if entry.flag_bits & 1:
         yield where, "is encrypted"
         return
+    if entry.file_size > (most := HEADERS + WIDEST * nb_samples):
+        yield where, f"has {entry.file_size} bytes, where a track of {nb_samples} samples has at most {most}"
+        return
     try:
-        about = soundfile.info(io.BytesIO(archive.read(entry)))
-    except (zipfile.BadZipFile, soundfile.LibsndfileError, OSError, ValueError) as error:
-        yield where, f"cannot be read: {error}"
+        with soundfile.SoundFile(io.BytesIO(archive.read(entry))) as about:
+            samples = about.read(dtype="float32", always_2d=True)
+    except UNREADABLE as error:
+        yield where, f"cannot be read: {short(error)}"
         return
     if about.format not in ("WAV", "WAVEX"):
         yield where, f"is {about.format}, not WAV"
@@ -129,8 +149,12 @@ def _track(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, nb_samp
         yield where, f"is at {about.samplerate} Hz, not {SAMPLE_RATE}"
     if about.channels != 1:
         yield where, f"has {about.channels} channels, not one"
-    if about.frames != nb_samples:
-        yield where, f"has {about.frames} samples, its mixture {nb_samples}"
+    if len(samples) != nb_samples:
+        yield where, f"has {len(samples)} samples, its mixture {nb_samples}"
+    if nb := int((~np.isfinite(samples)).sum()):
+        yield where, f"has {nb} samples that are not finite: separate it again"
+    elif not samples.any():
+        yield where, "is silent, every sample is zero: separate it again"
 
 
 def _package(path: Path, here: Path) -> Iterator[Breach]:
@@ -138,12 +162,16 @@ def _package(path: Path, here: Path) -> Iterator[Breach]:
     if not path.is_file() or not zipfile.is_zipfile(path):
         yield str(path), "is missing or no zip: `nrsed task9 pack FOLDER` makes it"
         return
-    with zipfile.ZipFile(path) as archive:
-        inside = set(archive.namelist())
-        for file in sorted(p for p in here.iterdir() if p.is_file()):
-            name = f"{here.parent.name}/{here.name}/{file.name}"
-            if name not in inside or archive.read(name) != file.read_bytes():
-                yield f"{path}: {name}", "is not there as it is in the folder: `nrsed task9 pack FOLDER`"
+    for file in sorted(p for p in here.glob("*") if p.is_file()):
+        name = f"{here.parent.name}/{here.name}/{file.name}"
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = file.stat().st_size
+                same = archive.getinfo(name).file_size == size and archive.read(name) == file.read_bytes()
+        except (KeyError, *UNREADABLE):
+            same = False
+        if not same:
+            yield f"{path}: {name}", "is not there as it is in the folder: `nrsed task9 pack FOLDER`"
 
 
 def _strangers(folder: Path, systems: list[str]) -> Iterator[Breach]:

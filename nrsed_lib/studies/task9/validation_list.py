@@ -7,7 +7,6 @@ and captions of every clip, and `lass_validation/<id>.wav` the clips. A profile'
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,15 +14,20 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from nrsed_lib.data.download import fetch_published
 from nrsed_lib.errors import DataError, DownloadError
-from nrsed_lib.studies.task9.published import check_there, read_table, read_waves, refuse
+from nrsed_lib.studies.task9.published import NAME, Faults, Text, check_there, read_json, read_table, read_waves
 
 LIST, ABOUT, AUDIO = "lass_synthetic_validation.csv", "lass_validation.json", "lass_validation"
 COLUMNS = ["source", "noise", "snr", "caption"]
 SNR_RANGE = (-15, 15)  # dB, whole numbers
+FAULTS: Faults = {
+    "snr is not a whole number from -99 to 99": lambda table: ~table.snr.str.fullmatch(r"[+-]?[0-9]{1,2}"),
+    "no name of a clip": lambda table: ~(table.source.str.fullmatch(NAME) & table.noise.str.fullmatch(NAME)),
+}
 NB_CAPTIONS = 3  # a clip
 GAP = 0.9  # the peak of what would clip
 RECORD = "Zenodo record 10886481: `nrsed data fetch task9-validation`"
@@ -37,25 +41,25 @@ class Clip:
     captions: tuple[str, ...]
 
 
-def read_list(path: Path) -> pd.DataFrame:
+def read_list(path: Path, record: str = RECORD) -> pd.DataFrame:
     """The rows of a list, with COLUMNS. Raises DataError naming the file, the line and what is wrong with it."""
-    table = read_table(path, COLUMNS, RECORD)
-    whole = table.snr.str.fullmatch(r"[+-]?\d+")
-    refuse(path, table, {"snr is not a whole number": ~whole, "a field is empty": (table == "").any(axis=1)}, RECORD)
+    table = read_table(path, COLUMNS, record, FAULTS)
     return table.assign(snr=table.snr.astype(int))
 
 
-def read_about(path: Path) -> dict[str, Clip]:
+class _Entry(BaseModel):
+    Index: Text
+    Tags: list[Text]
+    Captions: list[Text | int]  # a text that is a number is one in the published file
+
+
+def read_about(path: Path, record: str = RECORD) -> dict[str, Clip]:
     """Clip id → its tags and captions. Raises DataError naming the file and the entry that is not as published."""
-    if not path.is_file():
-        raise DataError(f"{path} is missing: {RECORD}")
-    try:
-        entries = json.loads(path.read_text())
-        return {e["Index"]: Clip(frozenset(e["Tags"]), tuple(map(str, e["Captions"]))) for e in entries}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is not a list of {{Index, Tags, Captions}}: {error!r}; get it anew: {RECORD}"
-        ) from error
+    entries = read_json(path, list[_Entry], "a list of {Index, Tags, Captions}", record)
+    found = {e.Index: Clip(frozenset(e.Tags), tuple(map(str, e.Captions))) for e in entries}
+    if len(found) < len(entries):
+        raise DataError(f"{path} has {len(entries) - len(found)} clips twice; get it anew: {record}")
+    return found
 
 
 def check_list(table: pd.DataFrame, about: dict[str, Clip]) -> pd.DataFrame:
