@@ -16,13 +16,15 @@ that is not in it is the node of the same name; one without a node is similar to
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 import pandas as pd
+from pydantic import create_model
 
+from nrsed_lib.data.tables import Row, Text, read_rows
+from nrsed_lib.errors import DataError, short
 from nrsed_lib.paths import DATA
 
 TABLE = DATA / "vocabulary" / "audioset.csv"
@@ -51,7 +53,7 @@ class Ontology:
         names = self.nodes.get(label, (label,) if label in self.ids else ())
         unknown = [name for name in names if name not in self.ids]
         if unknown:
-            raise KeyError(f"class {label!r} is mapped to {unknown}, not in the AudioSet ontology; correct {CLASSES}")
+            raise DataError(f"class {label!r} is mapped to {unknown}, not in the AudioSet ontology; correct {CLASSES}")
         return {self.ids[name] for name in names}
 
     def above(self, node: str) -> set[str]:
@@ -73,16 +75,32 @@ class Ontology:
         return False
 
 
+class Node(Row):
+    id: Text
+    name: Text
+    parents: str
+
+
+# A class of ours, and names of nodes, separated by " | ", or nothing.
+Mapped = create_model("Mapped", __base__=Row, **{"class": (Text, ...), "audioset": (str, ...)})  # type: ignore[call-overload]
+
+
 def build(table: pd.DataFrame) -> Ontology:
-    """An ontology from a table of nodes (id, name, parents: ids, joined by spaces), with the mapping of our classes."""
-    with CLASSES.open(newline="") as file:
-        nodes = {row["class"]: tuple(filter(None, row["audioset"].split(" | "))) for row in csv.DictReader(file)}
-    ids, names, lines = (table[column].fillna("").tolist() for column in ("id", "name", "parents"))
+    """An ontology from a table of nodes (id, name, parents: ids, joined by spaces), with the mapping of our classes.
+
+    Raises DataError for a row of the mapping that cannot be one, and for a parent that is no node.
+    """
+    rows = (row.model_dump() for row in read_rows(CLASSES, Mapped, "class"))
+    nodes = {row["class"]: tuple(filter(None, row["audioset"].split(" | "))) for row in rows}
+    ids, names, lines = (table[column].tolist() for column in ("id", "name", "parents"))
     parents = {node: tuple(line.split()) for node, line in zip(ids, lines, strict=True)}
+    if strange := sorted({p for above in parents.values() for p in above} - set(parents)):
+        what = f"{len(strange)} parents are no nodes, e.g. {short(strange[0])}"
+        raise DataError(f"{TABLE}: {what}; make it anew by `python -m tools.ontology`")
     return Ontology(dict(zip(ids, names, strict=True)), parents, nodes)
 
 
 @cache
 def load_ontology() -> Ontology:
-    """The part of the ontology that is committed."""
-    return build(pd.read_csv(TABLE))
+    """The part of the ontology that is committed. Raises DataError naming the line of it that is none."""
+    return build(pd.DataFrame([row.model_dump() for row in read_rows(TABLE, Node, "id")]))

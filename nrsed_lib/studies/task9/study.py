@@ -119,12 +119,16 @@ def measure(run: Run, trial: Trial) -> pd.DataFrame:
     given back for the list's caption; sdr_trained, for a caption of the class that training had instead (on the
     challenge's list, where there is none, the same as sdr).
     """
+    rate = run.profile.data.sample_rate
+    if settings_of(run).official_list:  # what is not there is said before hours of training
+        folder, table, _ = validation_list(run)
+        next(mixed(table, folder / AUDIO, rate, 1))
     with torch.inference_mode(False):
         separator = train_trial(run, trial)
     folder, table, trained = validation_list(run)
     asked, known = separator.embed(table.caption.tolist()), separator.embed(trained)
     parts = []
-    batches = mixed(table, folder / AUDIO, run.profile.data.sample_rate, run.profile.evaluate.batch)
+    batches = mixed(table, folder / AUDIO, rate, run.profile.evaluate.batch)
     nb_batches = -(-len(table) // run.profile.evaluate.batch)
     for rows, mixtures, targets in tqdm(batches, desc=trial.name, total=nb_batches, mininterval=1.0, leave=None):
         heard, wanted = mixtures.to(asked.device), targets.to(asked.device)

@@ -41,9 +41,9 @@ class Clip:
     captions: tuple[str, ...]
 
 
-def read_list(path: Path, record: str = RECORD) -> pd.DataFrame:
+def read_list(path: Path) -> pd.DataFrame:
     """The rows of a list, with COLUMNS. Raises DataError naming the file, the line and what is wrong with it."""
-    table = read_table(path, COLUMNS, record, FAULTS)
+    table = read_table(path, COLUMNS, RECORD, FAULTS)
     return table.assign(snr=table.snr.astype(int))
 
 
@@ -53,12 +53,12 @@ class _Entry(BaseModel):
     Captions: list[Text | int]  # a text that is a number is one in the published file
 
 
-def read_about(path: Path, record: str = RECORD) -> dict[str, Clip]:
+def read_about(path: Path) -> dict[str, Clip]:
     """Clip id → its tags and captions. Raises DataError naming the file and the entry that is not as published."""
-    entries = read_json(path, list[_Entry], "a list of {Index, Tags, Captions}", record)
+    entries = read_json(path, list[_Entry], "a list of {Index, Tags, Captions}", RECORD)
     found = {e.Index: Clip(frozenset(e.Tags), tuple(map(str, e.Captions))) for e in entries}
     if len(found) < len(entries):
-        raise DataError(f"{path} has {len(entries) - len(found)} clips twice; get it anew: {record}")
+        raise DataError(f"{path} has {len(entries) - len(found)} clips twice; get it anew: {RECORD}")
     return found
 
 

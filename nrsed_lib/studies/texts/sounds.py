@@ -11,12 +11,13 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from nrsed_lib.errors import AnswerError
-from nrsed_lib.paths import DATA
+from nrsed_lib.errors import AnswerError, faults_of, short
+from nrsed_lib.paths import DATA, not_a_file
 
 FOLDER = DATA / "captions"
 NB_TEXTS, NB_HELD_OUT = 5, 3
@@ -36,13 +37,41 @@ class Sound:
     held_out: tuple[str, ...]
 
 
+Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Texts = Annotated[list[Text], Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    """A class in sounds*.yaml; what is beside these are the captions of an augmentation prompt."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Texts]
+    words: Texts
+    also: Texts = []
+    caption: Text
+
+
+class Knowledge(BaseModel):
+    author: Text
+    sounds: dict[Text, Text]
+
+
+FORMS: dict[str, Any] = {"sounds": dict[Text, Entry], "heldout": dict[Text, Texts], "knowledge": Knowledge,
+                         "prompts": dict[Text, Any]}  # fmt: skip
+
+
 def read(name: str) -> Any:
-    """A file of data/captions. Raises AnswerError when it is missing or no YAML."""
+    """A file of data/captions. Raises AnswerError when it is missing, no YAML, or naming the entry that is none."""
     path = FOLDER / name
+    if fault := not_a_file(path):
+        raise AnswerError(f"{path} {fault}: restore it")
     try:
-        return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError) as error:
-        raise AnswerError(f"{path} cannot be read: {error}") from error
+        content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        TypeAdapter(FORMS[path.stem.rstrip("0123456789")]).validate_python(content)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        said = faults_of(error) if isinstance(error, ValidationError) else short(error, 200)
+        raise AnswerError(f"{path} cannot be read: {said}; correct it") from error
+    return content
 
 
 def files() -> list[Path]:
