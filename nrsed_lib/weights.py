@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from nrsed_lib.errors import UserError, WeightsError, faults_of, short
 from nrsed_lib.paths import not_a_file, weights_folder
-from nrsed_lib.store import digest, read_tensors, write_tensors
+from nrsed_lib.store import digest, read_tensors
 
 if TYPE_CHECKING:  # a run is driven without loading it
     from torch import Tensor
@@ -102,60 +102,37 @@ def about_weights(path: Path) -> dict[str, Any]:
 
     Raises WeightsError for a file that is damaged or was not made by `nrsed weights convert`.
     """
-    anew = remedy(path.stem, " --again")
-    about = _header(path, anew)
-    if not about:
-        raise WeightsError(f"{path} was not made by `nrsed weights convert`, which is how weights get here: {anew}")
-    try:
-        return About.model_validate(about).model_dump(exclude={"layout", "digest"})
-    except ValidationError as error:
-        raise WeightsError(f"{path} is damaged, or of a newer nrsed ({faults_of(error)}): {anew}") from None
-
-
-def _header(path: Path, anew: str) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
+    anew = remedy(path.stem, " --again")
     if fault := not_a_file(path):
         raise WeightsError(f"{path} {fault}: {anew}")
     try:
         with safe_open(path, framework="np") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            about = json.loads((file.metadata() or {}).get("about", "null"))
+        if not about:
+            raise WeightsError(f"{path} was not made by `nrsed weights convert`, which is how weights get here: {anew}")
+        found = About.model_validate(about).model_dump(exclude={"layout", "digest"})
+        if (said := about.pop("digest", None)) and said != digest(about):
+            raise ValueError(f"its header has another digest than {said}")
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} is damaged ({short(error)}): {anew}") from error
-    said = isinstance(about, dict) and about.get("digest")
-    if said and said != digest({k: v for k, v in about.items() if k != "digest"}):
-        raise WeightsError(f"{path} is damaged (what its header says has another digest than {said}): {anew}")
-    return about if isinstance(about, dict) else {}
+        why = faults_of(error) if isinstance(error, ValidationError) else short(error)
+        raise WeightsError(f"{path} is damaged, or of a newer nrsed ({why}): {anew}") from error
+    return found
 
 
-def read_weights(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and header of converted weights; kind: "" for any.
+def read_weights(path: Path, kind: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and header of converted weights, of any kind or the one given.
 
     Raises WeightsError when they are not what conversion wrote, or of another kind.
     """
-    about = about_weights(path)
+    about, anew = about_weights(path), remedy(path.stem, " --again")
     if kind and about["kind"] != kind:
-        raise WeightsError(f"{path} holds {about['kind']}, not {kind}: {remedy(path.stem, ' --again')}")
-    return _checked(path, about["content_sha256"]), about
-
-
-def keep_tensors(path: Path, tensors: Mapping[str, Tensor], **about: Any) -> None:
-    """Write tensors that can be made again, for `kept_tensors`."""
-    write_tensors(path, tensors, **about, content_sha256=content_sha256(tensors))
-
-
-def kept_tensors(path: Path) -> dict[str, Tensor]:
-    """What `keep_tensors` left. Raises WeightsError when it is not there or damaged: make it again."""
-    return _checked(path, _header(path, "it is made again").get("content_sha256"))
-
-
-def _checked(path: Path, expected: str | None) -> dict[str, Tensor]:
+        raise WeightsError(f"{path} holds {about['kind']}, not {kind}: {anew}")
     tensors, _ = read_tensors(path)
-    if content_sha256(tensors) != expected:
-        raise WeightsError(
-            f"{path} is damaged (its tensors are not those that were written): {remedy(path.stem, ' --again')}"
-        )
-    return tensors
+    if content_sha256(tensors) != about["content_sha256"]:
+        raise WeightsError(f"{path} is damaged (its tensors are not those that were written): {anew}")
+    return tensors, about
 
 
 def content_sha256(tensors: Mapping[str, Tensor]) -> str:

@@ -68,7 +68,7 @@ def _is_there(path: Path, content: str) -> bool:
     what = "and is no report of these weights"
     if path in there:
         try:
-            about = read_weights(path, "")[1]
+            about = read_weights(path)[1]
             if about["content_sha256"] == content:
                 return len(there) == 2
             what = f"made from {about['source']}"
@@ -117,7 +117,7 @@ def check() -> pd.DataFrame:
             continue
         path = weights_folder() / f"{name}.safetensors"
         try:
-            about = read_weights(path, "")[1]
+            about = read_weights(path)[1]
         except WeightsError as error:
             rows.append(row | {"state": "damaged", "remedy": str(error)})
             continue

@@ -6,7 +6,6 @@ A pipeline asks for the same few class names in every process, so each text is e
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import torch
@@ -15,8 +14,8 @@ from tqdm import tqdm
 
 from nrsed_lib.errors import WeightsError
 from nrsed_lib.paths import weights_folder
-from nrsed_lib.store import digest
-from nrsed_lib.weights import about_weights, find_weights, keep_tensors, kept_tensors, must_fit, read_weights, remedy
+from nrsed_lib.store import digest, keep_sums, read_tensors, whole, write_tensors
+from nrsed_lib.weights import about_weights, find_weights, must_fit, read_weights, remedy
 
 TOKENIZER = "roberta-base"
 TOKENIZER_URL = "https://huggingface.co/FacebookAI/roberta-base/tree/main"
@@ -65,12 +64,12 @@ class ClapText(nn.Module):
         """
         if not all(text.strip() for text in texts):
             raise ValueError(f"query {next(t for t in texts if not t.strip())!r} has no word in it; name a sound")
-        if set(texts) - set(self.known):
-            with contextlib.suppress(WeightsError):  # none yet, or damaged: they are computed
-                self.known |= kept_tensors(self.kept)
+        keep_sums(self.kept.parent)
+        if set(texts) - set(self.known) and whole(self.kept):
+            self.known |= read_tensors(self.kept)[0]
         if new := sorted(set(texts) - set(self.known)):
             self.known |= self._compute(new)
-            keep_tensors(self.kept, self.known, weights=self.weights.name)
+            write_tensors(self.kept, self.known, weights=self.weights.name)
         return torch.stack([self.known[text] for text in texts]).to(self.here.device)
 
     def _compute(self, texts: list[str]) -> dict[str, Tensor]:
@@ -78,7 +77,7 @@ class ClapText(nn.Module):
         from transformers import ClapTextConfig, ClapTextModelWithProjection
 
         tokenizer = load_tokenizer()
-        tensors, _ = read_weights(self.weights, "")
+        tensors, _ = read_weights(self.weights)
         own = {name.removeprefix(PREFIX): value for name, value in tensors.items() if not name.startswith("net.")}
         with must_fit(self.weights, self.config, remedy(self.weights.stem, " --again")):
             network = ClapTextModelWithProjection(ClapTextConfig(**self.config)).eval()

@@ -14,9 +14,8 @@ from torchaudio.compliance.kaldi import get_mel_banks
 from torchaudio.transforms import Resample
 
 from nrsed_lib.data.download import fetch
-from nrsed_lib.errors import WeightsError
 from nrsed_lib.sed.encoders.base import FrameEncoder
-from nrsed_lib.weights import keep_tensors, kept_tensors
+from nrsed_lib.store import keep_sums, read_tensors, whole, write_tensors
 
 SAMPLE_RATE = 32_000
 URL = (
@@ -181,13 +180,12 @@ def load_mn04() -> MN04:
     """
     downloaded = fetch(URL, SHA256)
     converted = downloaded.with_suffix(".safetensors")
-    try:
-        weights = kept_tensors(converted)
-    except WeightsError:
+    keep_sums(converted.parent)
+    if not whole(converted):
         weights = torch.load(downloaded, weights_only=True, map_location="cpu")
-        keep_tensors(converted, weights, url=URL, sha256=SHA256)
+        write_tensors(converted, weights, url=URL, sha256=SHA256)
     network = MN04()
-    network.load_state_dict(weights)
+    network.load_state_dict(read_tensors(converted)[0])
     return network.eval()
 
 
