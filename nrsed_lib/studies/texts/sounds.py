@@ -51,13 +51,7 @@ class Entry(BaseModel):
     caption: Text
 
 
-class Knowledge(BaseModel):
-    author: Text
-    sounds: dict[Text, Text]
-
-
-FORMS: dict[str, Any] = {"sounds": dict[Text, Entry], "heldout": dict[Text, Texts], "knowledge": Knowledge,
-                         "prompts": dict[Text, Any]}  # fmt: skip
+FORMS: dict[str, Any] = {"sounds": dict[Text, Entry], "heldout": dict[Text, Texts]}  # of others: by name
 
 
 def read(name: str) -> Any:
@@ -67,7 +61,7 @@ def read(name: str) -> Any:
         raise AnswerError(f"{path} {fault}: restore it")
     try:
         content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        TypeAdapter(FORMS[path.stem.rstrip("0123456789")]).validate_python(content)
+        TypeAdapter(FORMS.get(path.stem.rstrip("0123456789"), dict[Text, Any])).validate_python(content)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         said = faults_of(error) if isinstance(error, ValidationError) else short(error, 200)
         raise AnswerError(f"{path} cannot be read: {said}; correct it") from error
