@@ -36,6 +36,7 @@ from nrsed_lib.lass.training import take_weights
 from nrsed_lib.profile import Lass
 from nrsed_lib.run.cli import app
 from nrsed_lib.sed.encoders.beats import load_beats
+from nrsed_lib.studies.opensep.networks.text import RobertaReader
 from nrsed_lib.weights import about_weights, find_weights, weights_fingerprint
 
 NAN, INF = float("nan"), float("inf")
@@ -670,6 +671,29 @@ def test_a_vocabulary_that_cannot_be_read(case: str, folder: Path, monkeypatch: 
     VOCABULARY[case](place)
     said((str(place), "put config.json"), clap.load_tokenizer)
     assert not (folder / "mark").exists()
+
+
+# RoBERTa's weights beside it: what is broken in them.
+SIZES = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8, "vocab_size": 9}
+ROBERTA: dict[str, tuple[Make, str]] = {
+    "no tensors": (st({}), ""),
+    "of another network": (lambda path: safetensors.torch.save_file({"a": torch.ones(1)}, path), "are missing"),
+    "empty": (raw(b""), ""),
+    "page": (raw(b"<html>Sign in</html>"), ""),
+    "cut": (st_cut, ""),
+    "a pickle": (hostile(os.mkdir, "{mark}"), ""),
+}
+
+
+@pytest.mark.parametrize("case", ROBERTA)
+def test_roberta_that_cannot_be_read(case: str, folder: Path) -> None:
+    make, word = ROBERTA[case]
+    place = folder / clap.TOKENIZER
+    place.mkdir()
+    (place / "config.json").write_text(json.dumps({"model_type": "roberta"} | SIZES))
+    make(place / "model.safetensors")
+    said((str(place), word, "put config.json", "anew"), RobertaReader, 768)
+    assert not (place / "mark").exists()
 
 
 def test_the_command_says_one_line(tmp_path: Path) -> None:

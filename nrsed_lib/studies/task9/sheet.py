@@ -8,10 +8,10 @@ from pathlib import Path
 
 import ipywidgets as widgets
 import pandas as pd
-import soundfile
 import torch
 from torch import Tensor
 
+from nrsed_lib.data.audio import read_audio
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.plots.audio import player_widget
 from nrsed_lib.studies.task9.listening import RATINGS, SCALE, rate, read_sheet
@@ -26,7 +26,7 @@ def waves(folder: Path, queries: pd.DataFrame, separators: Mapping[str, Separato
 
     @torch.inference_mode()
     def wave_of(name: str, system: str | None) -> Tensor:
-        wave = torch.from_numpy(soundfile.read(folder / name, dtype="float32")[0])
+        wave = torch.from_numpy(read_audio(folder / name)[0][:, 0])
         if system is None:
             return wave
         conditions = separators[system].embed([texts[name]])

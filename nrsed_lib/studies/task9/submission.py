@@ -181,7 +181,7 @@ def write_tracks(path: Path, tracks: Iterable[tuple[str, Tensor]], sample_rate: 
     """
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, track in tracks:
-            if fault := fault_of(name, track, set(archive.namelist())):
+            if fault := fault_of(name, track, archive.NameToInfo):
                 raise DataError(f"{path}: the track {short(repr(name))} {fault}: nothing is written")
             file = io.BytesIO()
             samples = (track / track.abs().max().clamp(min=1)).numpy()

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.errors import WeightsError
+from nrsed_lib.errors import WeightsError, short
 from nrsed_lib.lass.clap import TOKENIZER, TOKENIZER_URL, load_tokenizer
 from nrsed_lib.lass.text import tokens
+from nrsed_lib.paths import weights_folder
 from nrsed_lib.studies.settings import OpenSep
-from nrsed_lib.weights import weights_folder
 
 MAX_TOKENS = 512
 
@@ -69,6 +69,9 @@ class WordReader(nn.Module):
         return Tokens(vectors, padding.to(device))
 
 
+PUT = f"put config.json, model.safetensors, vocab.json, merges.txt and tokenizer.json of {TOKENIZER_URL}"
+
+
 class RobertaReader(nn.Module):
     """The last layer of RoBERTa-base, frozen; from `<weights folder>/roberta-base`, never from the network.
 
@@ -80,10 +83,16 @@ class RobertaReader(nn.Module):
         from transformers import RobertaModel
 
         folder = roberta_folder()
-        self.network = RobertaModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False
-        ).eval()
-        self.network.requires_grad_(False)
+        load: Any = RobertaModel.from_pretrained  # which gives a pair when it is asked for what it found
+        try:
+            network, told = load(
+                folder, local_files_only=True, use_safetensors=True, add_pooling_layer=False, output_loading_info=True
+            )
+            if absent := sorted(told["missing_keys"]):  # it would draw them at random
+                raise LookupError(f"{len(absent)} tensors are missing, e.g. {absent[0]}")
+        except Exception as error:  # safetensors and transformers have errors of their own
+            raise WeightsError(f"{folder} cannot be read ({short(error, 200)}): {PUT} into it anew") from error
+        self.network = network.eval().requires_grad_(False)
         self.tokenizer = load_tokenizer()
         if self.network.config.hidden_size != size:
             raise WeightsError(
@@ -107,8 +116,7 @@ def roberta_folder() -> Path:
     folder = weights_folder() / TOKENIZER
     if not (folder / "model.safetensors").is_file():
         raise WeightsError(
-            f"no weights of {TOKENIZER} in {folder}: put config.json, model.safetensors, vocab.json, merges.txt and "
-            f"tokenizer.json of {TOKENIZER_URL} into that folder, or set studies.opensep.text to learned"
+            f"no weights of {TOKENIZER} in {folder}: {PUT} into that folder, or set studies.opensep.text to learned"
         )
     return folder
 
