@@ -25,6 +25,7 @@ from nrsed_lib.series import PLUGINS, SERIES, maker
 from nrsed_lib.store import digest, keep_sums, noted, set_aside, whole
 from nrsed_lib.weights import weights_fingerprint
 
+AUDIO = ".npy"  # beside which its index lies: clip lists, labels, lengths
 SHOWN = "shown"  # of a notebook's folder: what people look at
 # How things are shown, stored and driven does not change what they are; of weights the content is in the key.
 NOT_IN_KEY = frozenset({"profile", "series", "artefacts", "store", "paths", "errors", "weights", "plots", "run"})
@@ -60,7 +61,8 @@ class Run:
         """
         by, suffix = maker(artefact)
         path = run_folder(self.profile, by, self.seed if seed is None else seed) / f"{artefact}{suffix}"
-        belonging = {path, *(file for file in noted(path.parent) if file.stem == artefact)}
+        index = [file for file in noted(path.parent) if file.stem == artefact] if suffix == AUDIO else []
+        belonging = {path, *index}
         found = {file: "is damaged" if file.exists() else "is missing" for file in belonging}
         if lost := [file for file in belonging if not whole(file)]:  # and set aside, if it was there
             file, state = min(lost), found[min(lost)]
@@ -93,10 +95,11 @@ def open_run(
 
 
 def _belong(file: Path, lost: Path, run: Run) -> bool:
-    """Whether two files are made together, and so made anew together: a clip list and its audio, all of a trial. Not a
-    checkpoint: from it the rest is made again soon."""
-    together = file.stem == lost.stem or file.parent != run.folder
-    return file.parent == lost.parent and together and not file.is_relative_to(run.tables) and file.suffix != ".pt"
+    """Whether a file must be made anew with one that is lost: audio with its index, after which it is written and
+    looked for; all of a trial's folder but its checkpoint, from which the rest is made again soon."""
+    if file.parent != lost.parent or file.is_relative_to(run.tables):
+        return False
+    return file == lost.with_suffix(AUDIO) if file.parent == run.folder else file.suffix != ".pt"
 
 
 def maker_of(artefact: str, profile: Profile, seed: int | None = None) -> Run:
