@@ -5,6 +5,9 @@ The command prints them as one clear message, without a traceback.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -72,3 +75,19 @@ def one_line(text: str, most: int = 80) -> str:
     line = "".join(character if character.isprintable() else " " for character in text[: 4 * most])
     line = " ".join(line.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+@contextlib.contextmanager
+def reading(path: Path, remedy: str = "remove it and run again") -> Iterator[None]:
+    """In the block a file from elsewhere is read, and whatever is wrong with it there, is wrong with the file.
+
+    Raises DataError naming it, the reason and the remedy, also for what no read would end of (a pipe, a device).
+    """
+    try:
+        if not (path.is_file() or path.is_dir()):
+            raise OSError("no such file, or none that holds data")
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # parsers have errors of their own, and some let those of Python through
+        raise DataError(f"{path} cannot be used ({type(error).__name__}: {one_line(str(error))}); {remedy}") from error

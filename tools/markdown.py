@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A row a line; a column in which nothing stands is left out. A bar would end a cell, so it is escaped."""
+    """A row a line; a column in which nothing stands is left out."""
     columns = [(name, cells) for name, *cells in zip(header, *rows, strict=True) if any(cell != "" for cell in cells)]
-    shown = ([name, "---", *(str(cell).replace("|", "\\|") for cell in cells)] for name, cells in columns)
+    shown = ([name, "---", *map(_cell, cells)] for name, cells in columns)
     return "\n".join("| " + " | ".join(line) + " |" for line in zip(*shown, strict=True))
+
+
+def _cell(value: object) -> str:
+    """A bar or a new line would end a cell; of HTML there is none but small print and what stands in code."""
+    text = re.sub(r"(\\*)\|", r"\1\1\\|", " ".join(str(value).splitlines()))
+    return re.sub(r"(`+).*?\1|<(?!/?(?:br|sub)>)", lambda found: found[0] if found[1] else "&lt;", text)
+
+
+def code(text: str) -> str:
+    """In backticks, more of them than the text has in a row."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def duration(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.run.report import every_score
 from nrsed_lib.store import atomic
 from tools.findings import refreshed, verdicts
-from tools.markdown import duration, number, small, table, with_interval
+from tools.markdown import code, duration, number, small, table, with_interval
 from tools.pages_bench import bench_page
 from tools.pages_studies import studies
 
@@ -166,7 +166,7 @@ def _claims(folder: Path, file: str, heading: str) -> str:
 def _how(made: dict[str, Any]) -> str:
     runs = [
         [
-            f"`{run['command']}`",
+            code(run["command"]),
             _commit(run),
             ", ".join(dict.fromkeys(name[:2] for name in run["ran"])),
             duration(run["wall_seconds"]),

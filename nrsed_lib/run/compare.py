@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from nrsed_lib.artefacts import shown_folder
-from nrsed_lib.errors import ProfileError
+from nrsed_lib.errors import ProfileError, reading
 from nrsed_lib.paths import REFERENCE
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.run.jobs import all_jobs, as_text, jobs, state
@@ -24,6 +24,7 @@ from nrsed_lib.run.provenance import run_json
 from nrsed_lib.series import SERIES
 
 SCORES = "table1.csv"
+KEY = ["system", "condition", "seed"]  # of a row of it
 # The tables of verdicts: what they are about, and the columns that name a claim.
 LEDGERS = {
     "claims.csv": ("the paper's claims", ["claim"]),
@@ -138,8 +139,7 @@ def flat(profile: Profile) -> dict[str, Any]:
 
 def cells_of(here: Path, there: Path) -> pd.DataFrame:
     """Table I of both: here, reference, low, high, within."""
-    key = ["system", "condition", "seed"]
-    tables = [pd.read_csv(folder / SCORES, dtype={"system": str}).set_index(key) for folder in (here, there)]
+    tables = [read_scores(folder / SCORES).set_index(KEY) for folder in (here, there)]
     rows = []
     for metric in ("psds1", "psds2"):
         columns = {metric: "reference", f"{metric}_low": "low", f"{metric}_high": "high"}
@@ -151,7 +151,21 @@ def cells_of(here: Path, there: Path) -> pd.DataFrame:
 def verdicts_of(table: str, here: Path, there: Path) -> pd.DataFrame:
     """Verdicts of both by claim; "not there" where a table lacks one."""
     name, key = LEDGERS[table]
-    both = [pd.read_csv(folder / table).set_index(key)["verdict"].dropna() for folder in (here, there)]
+    both = [_verdicts(folder / table, key) for folder in (here, there)]
     joined = pd.concat(both, axis=1, keys=["here", "reference"]).fillna("not there").reset_index()
     what = joined[key].astype(str).agg(", ".join, axis=1)
     return pd.DataFrame({"of": name, "what": what, "here": joined["here"], "reference": joined["reference"]})
+
+
+def _verdicts(file: Path, key: list[str]) -> pd.Series:
+    with reading(file):
+        return pd.read_csv(file).set_index(key)["verdict"].dropna()
+
+
+def read_scores(file: Path) -> pd.DataFrame:
+    """A table of scores: a row a system, condition and seed. Raises DataError naming one that is none."""
+    with reading(file):
+        table = pd.read_csv(file, dtype={"system": str}).astype({"psds1": float, "psds2": float})
+        if table.empty or table[KEY].isna().any(axis=None):
+            raise ValueError("rows are cut or missing")
+        return table.set_index(KEY, verify_integrity=True).reset_index()[table.columns]

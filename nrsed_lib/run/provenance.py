@@ -89,9 +89,14 @@ def said_of(log: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """What a log says last, a state of a progress bar perhaps; "" of one that says nothing or is not there."""
-    text = log.read_text()[-1000:] if log.exists() else ""
-    return next((line for line in reversed(re.split(r"[\r\n]|\x1b\[A", text)) if line.strip()), "")
+    """What a log says last, a state of a progress bar perhaps; "" of one that says nothing or is not there.
+
+    Without what would command the terminal on which it is shown.
+    """
+    text = log.read_text(errors="replace")[-1000:] if log.is_file() else ""
+    lines = (re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]|\x1b\[A", text))
+    shown = ["".join(c for c in line if c.isprintable()) for line in lines]
+    return next((line for line in reversed(shown) if line.strip()), "")
 
 
 def memory_mb() -> int:

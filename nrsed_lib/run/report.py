@@ -2,106 +2,138 @@
 
 from __future__ import annotations
 
-import html
-import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
+from markupsafe import Markup
 
 from nrsed_lib.artefacts import job_name, shown_folder
+from nrsed_lib.errors import UserError, reading
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.table import differences
 from nrsed_lib.profile import Profile
-from nrsed_lib.run.compare import Comparison, compare
+from nrsed_lib.run.compare import Comparison, compare, read_scores
 from nrsed_lib.run.jobs import all_jobs, executed, index_page, state
 from nrsed_lib.series import STUDIES
 from nrsed_lib.store import atomic
-
-STYLE = """body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2.5rem auto;padding:0 1rem;color:#222}
-table{border-collapse:collapse;font-size:14px}td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #ddd}
-th:first-child,td:first-child{text-align:left}img{max-width:100%}a{color:#0b57a4}"""
 
 
 def write_report(profile: Profile) -> Path:
     """Every executed notebook as a page of its own, with pictures inside, and an index of them.
 
-    Returns the index page, which is written last.
+    What is damaged is named there, with what to do. Returns the index page, which is written last.
     """
-    from nbconvert import HTMLExporter
+    from nrsed_lib.run import html  # loads nbconvert, for which no run waits
 
-    index = index_page(profile)
-    exporter = HTMLExporter()
-    rows = []
-    for job in all_jobs(profile):
-        notebook = executed(profile, *job)
-        if not notebook.exists():
-            continue
-        page = index.parent / f"{(name := job_name(*job))}.html"
-        if not page.exists() or page.stat().st_mtime < notebook.stat().st_mtime:
-            with atomic(page) as temporary:
-                temporary.write_text(exporter.from_filename(str(notebook))[0])
-        rows.append(f'<li><a href="{page.name}">{html.escape(name)}</a>: {html.escape(title(notebook))}</li>')
-    tables = shown_folder(profile)
-    parts = [f"<h1>nrsed, profile {profile.name}</h1>", "<h2>Notebooks</h2><ul>", *rows, "</ul>"]
-    if (tables / "table1.csv").exists():
-        scores = every_score(tables)
-        parts += ["<h2>Table I</h2>", as_printed(profile, scores).to_html()]
-        if "list_hash" in scores:  # on the paper's own clips
-            about = f"{scores['nb_clips'].iloc[0]} clips, list {scores['list_hash'].iloc[0]}"
-            parts += [f"<h2>Ours minus the paper's ({about})</h2>", differences(scores).to_html()]
-    if (found := compare(profile)) is not None:
-        parts += ["<h2>Beside the committed results</h2>", *_compared(found)]
-    ledgers = {"claims.csv": "The paper's claims on this data", "language_claims.csv": "Claims on #8 to #10"}
-    for file, heading in ledgers.items():
-        if (tables / file).exists():
-            claims = pd.read_csv(tables / file)
-            parts += [f"<h2>{heading}</h2>", claims.to_html(index=False, float_format=lambda v: f"{v:.3f}")]
-    figures = sorted((tables / "figures").glob("*.png"))
-    parts += ["<h2>Figures</h2>"] if figures else []
-    parts += [
-        f'<figure><img src="../figures/{f.name}" alt="{f.stem}"><figcaption>{f.stem}</figcaption></figure>'
-        for f in figures
-    ]
-    if (tables / "run.json").exists():
-        parts += ["<h2>How this was made</h2><pre>", html.escape((tables / "run.json").read_text()), "</pre>"]
-    with atomic(index) as temporary:
-        temporary.write_text(
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>nrsed: {profile.name}</title>'
-            f"<style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n"
-        )
+    index, tables = index_page(profile), shown_folder(profile)
+    parts = [Markup("<h1>nrsed, profile {}</h1><h2>Notebooks</h2><ul>").format(profile.name)]
+    parts += [*_notebooks(profile, index.parent), Markup("</ul>")]
+    for file, (heading, show) in SECTIONS.items():
+        if os.path.lexists(tables / file) and (said := _said(tables / file, partial(show, profile, tables / file))):
+            parts += [Markup("<h2>{}</h2>").format(heading), said]
+    _write(index, html.page(f"nrsed: {profile.name}", parts))
     return index
 
 
-def _compared(found: Comparison) -> Iterator[str]:
+def _said(file: Path, show: Callable[[], Markup]) -> Markup:
+    """What `show` makes of a file; of a damaged one its name and what to do, since the others are to be seen."""
+    try:
+        with reading(file):
+            return show()
+    except UserError as error:
+        return Markup("<p>{}</p>").format(str(error))
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, errors="replace")  # half of a surrogate pair cannot be written
+
+
+def _notebooks(profile: Profile, folder: Path) -> Iterator[Markup]:
+    """An item of the index for each executed notebook, of which a page is written if there is none yet."""
+    from nrsed_lib.run import html
+
+    def shown(ran: Path, page: Path) -> Markup:
+        notebook = html.read_notebook(ran)
+        made = page.read_text(errors="replace") if page.exists() else ""
+        if not (html.META in made and ran.stem in made and page.stat().st_mtime >= ran.stat().st_mtime):
+            _write(page, html.notebook_page(notebook, ran.stem))
+        return Markup('<a href="{}">{}</a>: {}').format(page.name, page.stem, html.title(notebook, page.stem))
+
+    for job in all_jobs(profile):
+        ran = executed(profile, *job)
+        if os.path.lexists(ran):
+            yield Markup("<li>{}</li>").format(_said(ran, partial(shown, ran, folder / f"{job_name(*job)}.html")))
+
+
+def _table(table: pd.DataFrame, **how: Any) -> Markup:
+    """HTML, in which pandas escapes all text."""
+    return Markup(table.to_html(**how))
+
+
+def _scores(profile: Profile, file: Path) -> Markup:
+    scores = every_score(file.parent)
+    shown = _table(as_printed(profile, scores))
+    if "list_hash" in scores:  # on the paper's own clips
+        about = f"{scores['nb_clips'].iloc[0]} clips, list {scores['list_hash'].iloc[0]}"
+        shown += Markup("<h2>Ours minus the paper's ({})</h2>").format(about) + _table(differences(scores))
+    return shown
+
+
+def _beside(profile: Profile, folder: Path) -> Markup:
+    return Markup("").join(_compared(found) if (found := compare(profile)) else ())
+
+
+def _compared(found: Comparison) -> Iterator[Markup]:
     """How many cells and verdicts agree, which do not, and every cell of Table I."""
-    yield f"<p>{html.escape(found.about)}</p>"
+    yield Markup("<p>{}</p>").format(found.about)
     for key, (ours, theirs) in found.differ.items():
-        yield f"<p>not compared with other settings: {html.escape(f'{key} is {ours!r}, not {theirs!r}')}</p>"
+        yield Markup("<p>not compared with other settings: {} is {!r}, not {!r}</p>").format(key, ours, theirs)
     for table in (found.summary(), found.otherwise()):
-        yield table.to_html(index=False) if len(table) else ""
+        yield _table(table, index=False) if len(table) else Markup("")
     if len(found.cells):
         within = found.cells.pivot_table(index="system", columns="condition", values="within", aggfunc=["sum", "count"])
         shown = pd.DataFrame(within["sum"]).astype(int).astype(str) + " of " + pd.DataFrame(within["count"]).astype(str)
-        yield shown.to_html()
+        yield _table(shown)
 
 
-def title(notebook: Path) -> str:
-    """The first heading of a notebook."""
-    for cell in json.loads(notebook.read_text())["cells"]:
-        for line in "".join(cell["source"]).splitlines():
-            if cell["cell_type"] == "markdown" and line.startswith("#"):
-                return line.lstrip("# ")
-    return notebook.stem
+def _claims(profile: Profile, file: Path) -> Markup:
+    return _table(pd.read_csv(file), index=False, float_format=lambda v: f"{v:.3f}")
+
+
+def _figures(profile: Profile, folder: Path) -> Markup:
+    figure = Markup('<figure><img src="../figures/{}" alt="{}"><figcaption>{}</figcaption></figure>')
+    there = sorted(f for f in folder.glob("[!.]*.png") if f.is_file())  # a dot: of a run that was killed
+    return Markup("").join(figure.format(quote(f.name), f.stem, f.stem) for f in there)
+
+
+def _how(profile: Profile, file: Path) -> Markup:
+    return Markup("<pre>{}</pre>").format(file.read_text(errors="replace"))
+
+
+# What a run leaves beside its notebooks -> the heading, and what is shown of it.
+SECTIONS: dict[str, tuple[str, Callable[[Profile, Path], Markup]]] = {
+    "table1.csv": ("Table I", _scores),
+    "": ("Beside the committed results", _beside),
+    "claims.csv": ("The paper's claims on this data", _claims),
+    "language_claims.csv": ("Claims on #8 to #10", _claims),
+    "figures": ("Figures", _figures),
+    "run.json": ("How this was made", _how),
+}
 
 
 def every_score(tables: Path) -> pd.DataFrame:
     """What the run has of the paper's systems and, where that study ran, of those beyond them: a row a system,
     condition and seed."""
-    first = pd.read_csv(tables / "table1.csv", dtype={"system": str})
+    first = read_scores(tables / "table1.csv")
     if not (tables / "language.csv").exists():
         return first
-    more = pd.read_csv(tables / "language.csv", dtype={"system": str})
+    more = read_scores(tables / "language.csv")
     return pd.concat([first, more[~more["system"].isin(first["system"])]], ignore_index=True)
 
 
@@ -116,7 +148,7 @@ def show(profile: Profile) -> None:
     """Print the paper's seven systems, the run beside the committed results, where the report is, and what is next."""
     file = shown_folder(profile) / "table1.csv"
     if file.exists():
-        scores = pd.read_csv(file, dtype={"system": str})
+        scores = read_scores(file)
         the_papers = scores[scores["system"].isin(paper_table()["system"])]
         nb_seeds = len(profile.seeds)
         print(f"\nTable I on profile {profile.name}, PSDS1 / PSDS2, {nb_seeds} seed{'s' if nb_seeds > 1 else ''}\n")

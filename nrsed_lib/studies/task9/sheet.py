@@ -58,7 +58,7 @@ def listening_sheet(path: Path, wave_of: Wave, sample_rate: int) -> widgets.VBox
 def _example(path: Path, row, wave_of: Wave, sample_rate: int, done: widgets.Label) -> list[widgets.Widget]:
     mixture, separated = (player_widget(wave_of(row.file_name, who), sample_rate) for who in (None, row.system))
     shown: list[widgets.Widget] = [
-        widgets.HTML(f"<b>Example {row.example}</b>, asked for: “{html.escape(row['query'])}”"),
+        widgets.HTML(f"<b>Example {int(row.example)}</b>, asked for: “{html.escape(str(row['query']))}”"),
         widgets.Label("the mixture"),
         mixture,
         widgets.Label("what was given back"),
