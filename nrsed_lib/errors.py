@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from reprlib import Repr
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,4 +91,14 @@ def reading(path: Path, remedy: str = "remove it and run again") -> Iterator[Non
     except UserError:
         raise
     except Exception as error:  # parsers have errors of their own, and some let those of Python through
-        raise DataError(f"{path} cannot be used ({type(error).__name__}: {one_line(str(error))}); {remedy}") from error
+        raise DataError(f"{path} cannot be read ({type(error).__name__}: {one_line(str(error))}); {remedy}") from error
+
+
+SHORT = Repr()  # a file may have aliases in which one value stands a million times
+SHORT.maxstring = SHORT.maxother = 80
+SHORT.maxlevel, SHORT.maxdict = 2, 3
+
+
+def short(value: object) -> str:
+    """A value as a message shows it: about 80 characters at most, and of what is nested the beginning."""
+    return SHORT.repr(value)[:90]

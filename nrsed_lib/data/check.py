@@ -8,7 +8,7 @@ import torch
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE, list_digest
 from nrsed_lib.data.prepare import CLIP_SPLITS, load_split
-from nrsed_lib.errors import StoreError
+from nrsed_lib.errors import UserError
 
 SILENT = 1e-4  # rms re full scale: -80 dB
 
@@ -24,7 +24,7 @@ def check_data(run: Run) -> pd.DataFrame:
         listed = getattr(data, f"nb_{split}")
         try:
             clips = load_split(run, split)
-        except StoreError as error:
+        except UserError as error:
             rows.append({"split": split, "listed": listed, "present": 0, "remedy": str(error)})
             continue
         silent = clipped = 0

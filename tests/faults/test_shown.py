@@ -516,7 +516,7 @@ def test_a_damaged_notebook_is_named_and_the_others_are_shown(run, damage):
     broken(path, DAMAGED_NOTEBOOKS[damage])
     before = left_of(path)
     said = said_of(SMOKE)
-    assert f"{path} cannot be used" in said and "remove it and run again" in said
+    assert f"{path} cannot be read" in said and "remove it and run again" in said
     assert said.count("A good one") == 1 and "a good claim" in said and "well" in said
     assert left_of(path) == before
 
@@ -527,7 +527,7 @@ def test_a_damaged_table_is_named_and_the_others_are_shown(run, damage):
     broken(run / file, content)
     before = left_of(run / file)
     said = said_of(SMOKE)
-    assert f"{run / file} cannot be used" in said and "remove it and run again" in said
+    assert f"{run / file} cannot be read" in said and "remove it and run again" in said
     assert said.count("A good one") == 2 and "good" in said
     assert ("a good claim" in said) == (file != "claims.csv") and ("well" in said) == (file != "run.json")
     assert left_of(run / file) == before
@@ -581,5 +581,5 @@ def test_the_last_line_of_a_log_commands_no_terminal(tmp_path, log, shown):
 
 def test_the_good_run_is_shown_whole(run):
     said = said_of(SMOKE)
-    assert "cannot be used" not in said and said.count("A good one") == 2
+    assert "cannot be read" not in said and said.count("A good one") == 2
     assert nbformat.read(executed(SMOKE, "01", 0), 4).cells

@@ -20,6 +20,7 @@ from nrsed_lib.data.desed.layout import find_files, listing, read_tsv, require, 
 from nrsed_lib.data.desed.shards import Item
 from nrsed_lib.data.ontology import Ontology, load_ontology
 from nrsed_lib.data.soundscapes import generator
+from nrsed_lib.data.sources import SPLITS
 from nrsed_lib.errors import DataError
 from nrsed_lib.paths import data_root
 from nrsed_lib.profile import Data
@@ -56,7 +57,7 @@ def strong_labels(path: Path, names: Mapping[str, str]) -> pd.DataFrame:
         }
     )
     for column, right, else_ in (
-        ("segment_id", events["segment_id"].str.fullmatch(r"[\w-]{11}_\d+"), "is not <video>_<milliseconds>"),
+        ("segment_id", events["segment_id"].str.fullmatch(r"[\w-]{11}_[0-9]{1,9}"), "is not <video>_<milliseconds>"),
         ("label", events["label"].notna(), f"has no name in {NAMES} or the AudioSet ontology"),
     ):
         require(path, table, right, column, else_)
@@ -117,7 +118,7 @@ def isolated_sounds(data: Data) -> tuple[dict[str, list[tuple[Item, str, str]]],
     Noise: at most `nb_noise_draws_per_class` sounds a class in training, drawn with the seed of the data; targets:
     `nb_draws_per_class` events of the ten-class part of AudioSet-Strong. Of the videos a tenth is held
     out for validation and for test; videos of DESED's test clips are left out. The table: label, role, split,
-    events (listed), there (with audio), pure (see `pure`), sounds (drawn). Raises DataError when there is nothing.
+    events (listed), there (with audio), pure (see `pure`), sounds (drawn). Raises DataError when a split has none.
     """
     root = data_root()
     if not (root / LABELS).is_file():
@@ -166,8 +167,11 @@ def isolated_sounds(data: Data) -> tuple[dict[str, list[tuple[Item, str, str]]],
             there = int(group["path"].notna().sum())
             rows.append((label, role, split, len(group), there, int(group["pure"].sum()), nb))
     table = pd.DataFrame(rows, columns=["label", "role", "split", "events", "there", "pure", "sounds"])
-    if not table["sounds"].sum():
-        raise DataError(f"no sound of AudioSet-Strong is in {root / AUDIO} (called e.g. {NAMINGS[0]!r}). {WHERE}")
+    if lacking := [split for split in SPLITS if split not in sounds]:
+        raise DataError(
+            f"no sound of AudioSet-Strong for {', '.join(lacking)} is in {root / AUDIO} (called e.g. {NAMINGS[0]!r}). "
+            + WHERE
+        )
     return sounds, table
 
 

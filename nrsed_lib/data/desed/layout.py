@@ -10,6 +10,7 @@ it. A copy that is laid out otherwise says so in `layout.yaml` at the root:
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,12 @@ import pandas as pd
 import yaml
 
 from nrsed_lib.data.clips import EVENT_COLUMNS
-from nrsed_lib.errors import DataError
+from nrsed_lib.errors import DataError, reading, short
 from nrsed_lib.paths import DATA, data_root
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
 LATEST = 15.0  # s: clips are of 10 s, and of what is published the last event ends at 11 s
+NAME = r"(?!\.\.?$)[^/\\\x00-\x1f]{1,255}"  # of a file, without its folder
 WILD_SNRS = (10, 5, 0, -5)  # dB, of the release
 
 
@@ -103,13 +105,17 @@ def listing(part: str, classes: Sequence[str]) -> Listing:
     """The clips of a part. Raises DataError when there is no label file, or it breaks a rule (`read_labels`)."""
     about, root = PARTS[part], data_root()
     own = _layout(root).get(part, {})
-    folder = _find(root, [own["folder"]] if "folder" in own else about.folders, part)
-    metadata = _find(root, [own["metadata"]] if "metadata" in own else about.metadata, part)
+    folder = root / own["folder"] if "folder" in own else _find(root, about.folders, part)
+    metadata = root / own["metadata"] if "metadata" in own else _find(root, about.metadata, part)
+    if folder and not folder.is_dir():
+        raise DataError(f"{part}: {folder} is no folder; put its clips there, or name theirs in {root / 'layout.yaml'}")
     if metadata:
         names, events, nb_duplicates = read_labels(metadata, about.labels, classes)
         return Listing(part, names, events, folder, nb_duplicates)
     if about.labels == "none" and folder:  # nothing is known of these clips anyway: those that are there
         names = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        if not names:
+            raise DataError(f"{part}: no clip is in {folder}; get them from {about.where}")
         return Listing(part, names, pd.DataFrame(columns=EVENT_COLUMNS), folder)
     raise DataError(
         f"{part}: no label file {' or '.join(about.metadata)} under {root} (set NRSED_DATA to the folder that has "
@@ -119,13 +125,15 @@ def listing(part: str, classes: Sequence[str]) -> Listing:
 
 def _layout(root: Path) -> dict[str, dict[str, str]]:
     path = root / "layout.yaml"
-    own = (yaml.safe_load(path.read_text()) or {}) if path.is_file() else {}
+    if not os.path.lexists(path):
+        return {}
+    how = f"write one of {', '.join(PARTS)}, each with `folder` or `metadata` or both"
+    with reading(path, how):
+        own = dict(yaml.safe_load(path.read_text()) or {})
     for part, places in own.items():
-        if part not in PARTS or not isinstance(places, dict) or set(places) - {"folder", "metadata"}:
-            raise DataError(
-                f"{path}: {part}: {places} is not understood; write one of {', '.join(PARTS)}, each with `folder` "
-                "or `metadata` or both"
-            )
+        known = isinstance(places, dict) and not set(places) - {"folder", "metadata"}
+        if part not in PARTS or not known or not all(isinstance(p, str) and p.isprintable() for p in places.values()):
+            raise DataError(f"{path}: {str(part)[:80]}: {short(places)} is not understood; {how}")
     return own
 
 
@@ -157,16 +165,22 @@ def read_labels(path: Path, labels: str, classes: Sequence[str]) -> tuple[list[s
     """
     table = read_tsv(path, COLUMNS[labels])
     complain = partial(require, path, of="filename")
-    named = (table["filename"] != "") & ~table["filename"].str.contains(r"[/\\]")
-    complain(table, named, "filename", "is no file name")
+    complain(table, table["filename"].str.fullmatch(NAME), "filename", "is no file name")
     repeated = table.duplicated()
     table = table[~repeated]
-    names = table["filename"].drop_duplicates().tolist()
+    listed = table["filename"].drop_duplicates()
+    twice = listed.map(lambda name: Path(name).stem).duplicated()  # one file would be two clips
+    complain(table.loc[listed.index], ~twice, "filename", "is listed with another extension, too")
+    if not (names := listed.tolist()):
+        raise DataError(f"{path} lists no clip; download it again")
     if labels == "none":
         return names, pd.DataFrame(columns=EVENT_COLUMNS), int(repeated.sum())
     if labels == "weak":
         table = table.assign(event_label=table["event_labels"].str.split(",")).explode("event_label")
         table = table.assign(event_label=table["event_label"].str.strip(), onset=np.nan, offset=np.nan)
+    if labels == "strong":
+        untold = (table["event_label"] == "") & (table[["onset", "offset"]] != "").any(axis=1)
+        complain(table, ~untold, "event_label", "is blank beside times")
     table = table[table["event_label"] != ""]
     complain(table, table["event_label"].isin(classes), "event_label", f"is none of the classes {list(classes)}")
     if labels == "strong":
@@ -194,24 +208,24 @@ def read_tsv(path: Path, columns: list[str], header: bool = True) -> pd.DataFram
 
     Raises DataError for a file that is no such table, or lacks one of `columns`.
     """
-    try:
+    with reading(path, "it is no table separated by tabs: download it again"):
+        if "\0" in (text := path.read_text("utf-8-sig")):
+            raise ValueError("it has NUL bytes")
         table = pd.read_csv(
-            path,
+            io.StringIO(text),
             sep="\t",
             dtype=str,
             keep_default_na=False,
             quoting=3,  # nothing is quoted; a quote is a character
-            encoding="utf-8-sig",
             names=None if header else columns,
+            index_col=False,  # a row with more cells than the header is an error, not an index
             skip_blank_lines=False,  # lines are counted in messages
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as a table separated by tabs: {error}; download it again") from error
     table.columns = table.columns.astype(str).str.strip()
-    if missing := [c for c in columns if c not in table]:
+    if missing := [c for c in columns if [*table.columns].count(c) != 1]:
         raise DataError(
-            f"{path} has no column {missing[0]!r} but {list(table.columns)}: is it another file? "
-            f"It must have {columns}, separated by tabs"
+            f"{path} has no column {missing[0]!r} but {short([*table.columns])}: is it another file? "
+            f"It must have {columns} once, separated by tabs"
         )
     table = table.fillna("").apply(lambda column: column.str.strip())
     return table.loc[(table != "").any(axis=1), columns]
@@ -222,10 +236,11 @@ def require(path: Path, table: pd.DataFrame, right: pd.Series, column: str, else
 
     table: of `read_tsv`. of: the column that says whose value it is.
     """
+    right = right.astype(bool)
     if not right.all():
         row, line = table[~right].iloc[0], int(table.index[~right][0]) + 2  # a header, and from one
-        whose = f" of {row[of]!r}" if of else ""
+        whose = f" of {short(row[of])}" if of else ""
         raise DataError(
-            f"{path}, line {line}: {column} {str(row[column])!r}{whose} {else_} "
+            f"{path}, line {line}: {column} {short(str(row[column]))}{whose} {else_} "
             f"({int((~right).sum())} such rows); correct the file or download it again"
         )

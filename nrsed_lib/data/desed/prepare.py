@@ -156,6 +156,10 @@ def _all_there(data: Data) -> None:
                 faults.append(f"{part}: none of its clips is there ({PARTS[part].folders[0]}/); {PARTS[part].where}")
         except DataError as error:
             faults.append(str(error))
+    try:
+        isolated_sounds(data)
+    except DataError as error:
+        faults.append(str(error))
     if faults:
         raise DataError("these data are not there:\n  " + "\n  ".join(faults) + "\n`nrsed data check` says more")
 

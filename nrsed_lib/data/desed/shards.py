@@ -7,6 +7,7 @@ Beside `<name>.npy` lies its index, `<name>.csv`: what was found of every clip, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -54,9 +55,15 @@ class Format:
 def key_of(items: Sequence[Item], form: Format) -> str:
     """Changes with the list of clips, the size of a file, or the format; not when the data are moved."""
     return digest(
-        [(i.name, i.path.name, i.path.stat().st_size, i.start, i.seconds) for i in items],
+        [(i.name, i.path.name, _size(i.path), i.start, i.seconds) for i in items],
         (form.sample_rate, form.nb_samples, form.level),
     )
+
+
+def _size(path: Path) -> int | None:
+    with contextlib.suppress(OSError):  # a link that leads nowhere is told as any clip that cannot be read
+        return path.stat().st_size
+    return None
 
 
 def path_of(items: Sequence[Item], form: Format, folder: Path, name: str) -> Path:
@@ -89,8 +96,8 @@ def convert(items: Sequence[Item], form: Format, folder: Path, name: str) -> tup
         found = _each(items, form, pieces, f"convert {name}")
         nb_good = int((found["problem"] == "").sum())
         if not nb_good:
-            why = f"; e.g. {found['name'][0]}: {found['problem'][0]}" if len(found) else ""
-            raise DataError(f"{name}: none of {len(items)} clips can be used{why}")
+            why = f"; e.g. {found['name'][0][:80]}: {found['problem'][0]}" if len(found) else ""
+            raise DataError(f"{name}: none of {len(items)} clips can be used{why}; `nrsed data check` says what to do")
         _join(path, [pieces / f"{k:05d}.npy" for k in range(-(-len(items) // PIECE))], form, nb_good)
         write_table(index, found)
         shutil.rmtree(pieces)
