@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-def short(value: object, most: int = 80) -> str:
-    """`value` as a message quotes it: on one line, at most `most` characters."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= most else f"{text[:most]} …"
+def one_line(value: object, most: int = 80) -> str:
+    """What a message quotes of something from elsewhere: on one line, at most so many characters, nothing to obey."""
+    line = "".join(character if character.isprintable() else " " for character in str(value)[: 4 * most])
+    line = " ".join(line.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def faults_of(error: ValidationError) -> str:
     """What a pydantic model found: where, what, and the value; the first few."""
     found = [
         f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}"
-        + ("" if e["type"] == "missing" else f" (got {short(repr(e['input']))})")
+        + ("" if e["type"] == "missing" else f" (got {one_line(repr(e['input']))})")
         for e in error.errors()
     ]
     return "; ".join(found[:5] + ([f"and {len(found) - 5} more"] if len(found) > 5 else []))
@@ -71,13 +72,6 @@ class PipelineError(UserError):
     """A run that stopped."""
 
 
-def one_line(text: str, most: int = 80) -> str:
-    """What a terminal shows of a text from elsewhere: on one line, at most so many characters, nothing to obey."""
-    line = "".join(character if character.isprintable() else " " for character in text[: 4 * most])
-    line = " ".join(line.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
-
-
 @contextlib.contextmanager
 def reading(path: Path, remedy: str = "remove it and run again") -> Iterator[None]:
     """In the block a file from elsewhere is read, and whatever is wrong with it there, is wrong with the file.
@@ -99,6 +93,6 @@ SHORT.maxstring = SHORT.maxother = 80
 SHORT.maxlevel, SHORT.maxdict = 2, 3
 
 
-def short(value: object) -> str:
-    """A value as a message shows it: about 80 characters at most, and of what is nested the beginning."""
+def quoted(value: object) -> str:
+    """A value of any depth as a message shows it: about 80 characters at most, and of what is nested the beginning."""
     return SHORT.repr(value)[:90]

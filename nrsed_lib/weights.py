@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from nrsed_lib.errors import UserError, WeightsError, faults_of, short
+from nrsed_lib.errors import UserError, WeightsError, faults_of, one_line
 from nrsed_lib.paths import not_a_file, weights_folder
 from nrsed_lib.store import digest, read_tensors
 
@@ -70,7 +70,9 @@ PUBLISHED = {
 def weights_path(name: str) -> Path:
     """Where the weights `name` lie if they are there. Raises WeightsError for what is no name."""
     if not NAME.fullmatch(name):
-        raise WeightsError(f"weights {short(ascii(name))}: name them by letters, digits, '.', '_' and '-', no folder")
+        raise WeightsError(
+            f"weights {one_line(ascii(name))}: name them by letters, digits, '.', '_' and '-', no folder"
+        )
     return weights_folder() / f"{name}.safetensors"
 
 
@@ -116,7 +118,7 @@ def about_weights(path: Path) -> dict[str, Any]:
         if (said := about.pop("digest", None)) and said != digest(about):
             raise ValueError(f"its header has another digest than {said}")
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        why = faults_of(error) if isinstance(error, ValidationError) else short(error)
+        why = faults_of(error) if isinstance(error, ValidationError) else one_line(error)
         raise WeightsError(f"{path} is damaged, or of a newer nrsed ({why}): {anew}") from error
     return found
 
@@ -154,8 +156,8 @@ def must_fit(what: str | Path, architecture: Mapping[str, Any], remedy: str) -> 
     except UserError:
         raise
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:  # what torch and we raise
-        why = short(f"{type(error).__name__}: {error}", 200)
-        sizes = short(dict(architecture), 300)
+        why = one_line(f"{type(error).__name__}: {error}", 200)
+        sizes = one_line(dict(architecture), 300)
         raise WeightsError(f"{what}: no network fits its architecture {sizes} ({why}): {remedy}") from error
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nrsed_lib.convert.checkpoint import Converted, count, require_match, shapes, size_of, state_of
-from nrsed_lib.errors import WeightsError, short
+from nrsed_lib.errors import WeightsError, one_line
 from nrsed_lib.sed.encoders.beats import Beats
 from nrsed_lib.weights import must_fit
 
@@ -88,5 +88,5 @@ def _architecture(state: Mapping[str, Tensor], config: Mapping[str, Any], what: 
     reach = config.get("max_distance", 800)
     if not isinstance(reach, int) or reach <= read["nb_buckets"]:
         need = f"a whole number above {read['nb_buckets']}, its number of buckets: use the published file"
-        raise WeightsError(f"{what}: cfg has max_distance {short(repr(reach))}, where it is {need}")
+        raise WeightsError(f"{what}: cfg has max_distance {one_line(repr(reach))}, where it is {need}")
     return read | {"reach": reach}

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nrsed_lib.errors import WeightsError, short
+from nrsed_lib.errors import WeightsError, one_line
 from nrsed_lib.paths import not_a_file
 from nrsed_lib.weights import Kind
 
@@ -64,7 +64,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Get the file from its publisher again, or one saved with tensors only"
         ) from error
     except Exception as error:  # what is in a file of anybody's can make its reader fail in any way
-        first = short((str(error).splitlines() or [""])[0], 200)
+        first = one_line((str(error).splitlines() or [""])[0], 200)
         raise WeightsError(
             f"{path} is damaged or no checkpoint ({type(error).__name__}: {first}): download it again"
         ) from error
@@ -81,7 +81,11 @@ def _unpickled(path: Path) -> Any:
         climbing = [e.filename for e in entries if e.filename[:1] == "/" or ".." in PurePosixPath(e.filename).parts]
         unpacked = sum(entry.file_size for entry in entries)
         if climbing or unpacked > 2 * size:
-            why = f"{short(climbing[0])!r} in it lies outside" if climbing else f"its {size} bytes unpack to {unpacked}"
+            why = (
+                f"{one_line(climbing[0])!r} in it lies outside"
+                if climbing
+                else f"its {size} bytes unpack to {unpacked}"
+            )
             raise WeightsError(f"{path} is refused: {why}, as torch writes none; get it from its publisher again")
     with torch.serialization.safe_globals(NUMBERS):
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -95,7 +99,7 @@ def state_of(content: Mapping[str, Any], key: str, what: str) -> dict[str, Tenso
     faults = []
     for name, value in state.items():
         if not isinstance(name, str):
-            faults.append(f"{short(repr(name))}: a name that is a {type(name).__name__}, no text")
+            faults.append(f"{one_line(repr(name))}: a name that is a {type(name).__name__}, no text")
         elif not isinstance(value, Tensor):
             faults.append(f"{name}: a {type(value).__name__}, no tensor")
         elif value.layout is not torch.strided or value.device.type != "cpu" or value.is_quantized:

@@ -15,7 +15,7 @@ from nrsed_lib.convert.audiosep import NET, convert_audiosep
 from nrsed_lib.convert.beats import convert_beats
 from nrsed_lib.convert.checkpoint import Converted, file_sha256, read_checkpoint, require_finite
 from nrsed_lib.convert.clap import convert_clap
-from nrsed_lib.errors import WeightsError, short
+from nrsed_lib.errors import WeightsError, one_line
 from nrsed_lib.paths import weights_folder
 from nrsed_lib.store import atomic, digest, write_tensors
 from nrsed_lib.weights import KINDS, PUBLISHED, About, content_sha256, read_weights, remedy, weights_path
@@ -40,7 +40,7 @@ def convert(
     that cannot be read without running code, and where something else is already.
     """
     if kind is not None and kind not in KINDS:
-        raise WeightsError(f"no kind {short(repr(kind))}: use one of {', '.join(KINDS)}")
+        raise WeightsError(f"no kind {one_line(repr(kind))}: use one of {', '.join(KINDS)}")
     given = None if out is None else Path(out) if Path(out).suffix == ".safetensors" else weights_path(out)
     content = read_checkpoint(file)
     done = CONVERTERS[kind or _kind(content, file)](content, str(file))
@@ -99,7 +99,7 @@ def _kind(content: Mapping[str, Any], file: Path) -> str:
     if any("text_branch." in name or "text_model." in name for name in names):
         return "clap"
     raise WeightsError(
-        f"{file} looks like none of {', '.join(KINDS)} (it has {short(list(content)[:5], 200)}); give --kind"
+        f"{file} looks like none of {', '.join(KINDS)} (it has {one_line(list(content)[:5], 200)}); give --kind"
     )
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 from pydantic import create_model
 
 from nrsed_lib.data.tables import Row, Text, read_rows
-from nrsed_lib.errors import DataError, short
+from nrsed_lib.errors import DataError, one_line
 from nrsed_lib.paths import DATA
 
 TABLE = DATA / "vocabulary" / "audioset.csv"
@@ -95,7 +95,7 @@ def build(table: pd.DataFrame) -> Ontology:
     ids, names, lines = (table[column].tolist() for column in ("id", "name", "parents"))
     parents = {node: tuple(line.split()) for node, line in zip(ids, lines, strict=True)}
     if strange := sorted({p for above in parents.values() for p in above} - set(parents)):
-        what = f"{len(strange)} parents are no nodes, e.g. {short(strange[0])}"
+        what = f"{len(strange)} parents are no nodes, e.g. {one_line(strange[0])}"
         raise DataError(f"{TABLE}: {what}; make it anew by `python -m tools.ontology`")
     return Ontology(dict(zip(ids, names, strict=True)), parents, nodes)
 

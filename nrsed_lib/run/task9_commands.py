@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from nrsed_lib.errors import DataError, short
+from nrsed_lib.errors import DataError, one_line
 from nrsed_lib.run.options import ProfileOption, SetOption, chosen
 from nrsed_lib.store import atomic
 
@@ -49,7 +49,7 @@ def submit(
 
     about, settled, data = make.read_meta(meta), chosen(profile, settings), evaluation or task9_root()
     if variant not in (known := variants(settled)):
-        raise DataError(f"--variant {short(repr(variant))}: use one of {', '.join(known)}")
+        raise DataError(f"--variant {one_line(repr(variant))}: use one of {', '.join(known)}")
     zips = make.places(folder, about, link, again)
     for part in SETS:
         lengths(data, part)  # before hours of separation

@@ -23,7 +23,7 @@ import pandas as pd
 import yaml
 
 from nrsed_lib.data.clips import EVENT_COLUMNS
-from nrsed_lib.errors import DataError, reading, short
+from nrsed_lib.errors import DataError, quoted, reading
 from nrsed_lib.paths import DATA, data_root
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")  # what libsndfile reads
@@ -133,7 +133,7 @@ def _layout(root: Path) -> dict[str, dict[str, str]]:
     for part, places in own.items():
         known = isinstance(places, dict) and not set(places) - {"folder", "metadata"}
         if part not in PARTS or not known or not all(isinstance(p, str) and p.isprintable() for p in places.values()):
-            raise DataError(f"{path}: {str(part)[:80]}: {short(places)} is not understood; {how}")
+            raise DataError(f"{path}: {str(part)[:80]}: {quoted(places)} is not understood; {how}")
     return own
 
 
@@ -224,7 +224,7 @@ def read_tsv(path: Path, columns: list[str], header: bool = True) -> pd.DataFram
     table.columns = table.columns.astype(str).str.strip()
     if missing := [c for c in columns if [*table.columns].count(c) != 1]:
         raise DataError(
-            f"{path} has no column {missing[0]!r} but {short([*table.columns])}: is it another file? "
+            f"{path} has no column {missing[0]!r} but {quoted([*table.columns])}: is it another file? "
             f"It must have {columns} once, separated by tabs"
         )
     table = table.fillna("").apply(lambda column: column.str.strip())
@@ -239,8 +239,8 @@ def require(path: Path, table: pd.DataFrame, right: pd.Series, column: str, else
     right = right.astype(bool)
     if not right.all():
         row, line = table[~right].iloc[0], int(table.index[~right][0]) + 2  # a header, and from one
-        whose = f" of {short(row[of])}" if of else ""
+        whose = f" of {quoted(row[of])}" if of else ""
         raise DataError(
-            f"{path}, line {line}: {column} {short(str(row[column]))}{whose} {else_} "
+            f"{path}, line {line}: {column} {quoted(str(row[column]))}{whose} {else_} "
             f"({int((~right).sum())} such rows); correct the file or download it again"
         )

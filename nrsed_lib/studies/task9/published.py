@@ -19,7 +19,7 @@ from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationE
 from torch import Tensor
 
 from nrsed_lib.data.audio import read_audio
-from nrsed_lib.errors import DataError, faults_of, short
+from nrsed_lib.errors import DataError, faults_of, one_line
 from nrsed_lib.paths import not_a_file
 
 LARGEST = 200 << 20  # bytes; the published ones have up to 10 MB
@@ -51,7 +51,7 @@ def read_text(path: Path, record: str) -> str:
         if "\0" in text:
             raise ValueError(f"NUL in line {text[: text.index(chr(0))].count(chr(10)) + 1}")
     except (OSError, ValueError) as error:  # what is in another encoding is a ValueError
-        raise DataError(f"{path} is no text in UTF-8 ({short(error, 120)}); get it anew: {record}") from error
+        raise DataError(f"{path} is no text in UTF-8 ({one_line(error, 120)}); get it anew: {record}") from error
     return text
 
 
@@ -69,10 +69,10 @@ def read_table(
         header = [(known_as or {}).get(name.strip(), name.strip()) for name in next(reader, [])]
         if wrong := [name for name in columns if header.count(name) != 1]:
             several = "has no column" if not set(wrong) & set(header) else "has several columns"
-            raise DataError(f"{path} {several} {wrong}, but {short(header, 200)}; get it anew: {record}")
+            raise DataError(f"{path} {several} {wrong}, but {one_line(header, 200)}; get it anew: {record}")
         for row in filter(None, reader):
             if len(row) != len(header):
-                raise csv.Error(f"{len(row)} fields, where the header has {len(header)}: {short(row)}")
+                raise csv.Error(f"{len(row)} fields, where the header has {len(header)}: {one_line(row)}")
             rows.append(row)
             lines.append(reader.line_num)
     except csv.Error as error:
@@ -83,7 +83,7 @@ def read_table(
     for what, found in {**COMMON, **faults}.items():
         if (bad := found(table)).any():
             first = int(bad.idxmax())
-            shown = short(table.loc[first].to_dict(), 200)
+            shown = one_line(table.loc[first].to_dict(), 200)
             raise DataError(f"{path}, line {lines[first]}: {what}: {shown}; get it anew: {record}")
     return table
 
@@ -97,14 +97,14 @@ def read_json(path: Path, form: Any, like: str, record: str) -> Any:
     except ValidationError as error:
         said = faults_of(error)
     except (ValueError, RecursionError) as error:
-        said = short(error, 120)
+        said = one_line(error, 120)
     raise DataError(f"{path} is not {like}: {said}; get it anew: {record}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"a key is there twice: {short([key for key, _ in pairs])}")
+        raise ValueError(f"a key is there twice: {one_line([key for key, _ in pairs])}")
     return found
 
 

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, Val
 from torch import Tensor
 from tqdm import tqdm
 
-from nrsed_lib.errors import DataError, faults_of, short
+from nrsed_lib.errors import DataError, faults_of, one_line
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.store import atomic
 from nrsed_lib.studies.task9.evaluation import SETS, mixtures, read_queries
@@ -141,7 +141,7 @@ def read_meta(path: Path) -> Meta:
                 raise ValueError("a value stands for another by *, or is nested too deep: write it out")
         return Meta.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, ValueError) as error:
-        said = faults_of(error) if isinstance(error, ValidationError) else f"no YAML: {short(error, 200)}"
+        said = faults_of(error) if isinstance(error, ValidationError) else f"no YAML: {one_line(error, 200)}"
         raise DataError(f"{path}: {said}") from None
 
 
@@ -164,7 +164,7 @@ def places(folder: Path, meta: Meta, link: str, again: bool) -> dict[str, Path]:
     Raises DataError when the link is none, or a system of this label is there and is not to be written again.
     """
     if not re.fullmatch(LINK_PATTERN, f"Google Drive: {link}\n"):
-        raise DataError(f"--link {short(repr(link))}: give an address, https://…")
+        raise DataError(f"--link {one_line(repr(link))}: give an address, https://…")
     name = meta.submission.label
     team, _, _ = name.rpartition("_")
     zips = {part: folder / team.removesuffix("_task9") / f"{name}.{part}.zip" for part in SETS}
@@ -182,7 +182,7 @@ def write_tracks(path: Path, tracks: Iterable[tuple[str, Tensor]], sample_rate: 
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, track in tracks:
             if fault := fault_of(name, track, archive.NameToInfo):
-                raise DataError(f"{path}: the track {short(repr(name))} {fault}: nothing is written")
+                raise DataError(f"{path}: the track {one_line(repr(name))} {fault}: nothing is written")
             file = io.BytesIO()
             samples = (track / track.abs().max().clamp(min=1)).numpy()
             soundfile.write(file, samples, sample_rate, format="WAV", subtype="PCM_16")

@@ -16,7 +16,7 @@ import soundfile
 from tqdm import tqdm
 
 from nrsed_lib.data.audio import opened
-from nrsed_lib.errors import DataError, short
+from nrsed_lib.errors import DataError, one_line
 from nrsed_lib.paths import not_a_file
 from nrsed_lib.studies.task9.evaluation import RECORD, SETS, read_queries
 from nrsed_lib.studies.task9.published import check_there
@@ -111,20 +111,20 @@ def _tracks(path: Path, wanted: dict[str, int]) -> Iterator[Breach]:
     try:
         archive = zipfile.ZipFile(path)
     except UNREADABLE as error:
-        yield str(path), f"is not a zip: {short(error)}"
+        yield str(path), f"is not a zip: {one_line(error)}"
         return
     with archive:
         entries = [entry for entry in archive.infolist() if not entry.is_dir()]
         names = [entry.filename for entry in entries]
         times = Counter(names)
         if deep := sorted({name for name in names if len(PurePosixPath(name).parts) > 1}):
-            yield str(path), f"{len(deep)} files lie in folders, e.g. {short(deep[0])}: put all WAVs at the top"
+            yield str(path), f"{len(deep)} files lie in folders, e.g. {one_line(deep[0])}: put all WAVs at the top"
         if twice := sorted(name for name, nb in times.items() if nb > 1):
-            yield str(path), f"{len(twice)} names are there more than once, e.g. {short(twice[0])}"
+            yield str(path), f"{len(twice)} names are there more than once, e.g. {one_line(twice[0])}"
         if missing := sorted(set(wanted) - set(names)):
-            yield str(path), f"{len(missing)} of {len(wanted)} mixtures are missing, e.g. {short(missing[0])}"
+            yield str(path), f"{len(missing)} of {len(wanted)} mixtures are missing, e.g. {one_line(missing[0])}"
         if extra := sorted(set(names) - set(wanted) - set(deep)):
-            yield str(path), f"{len(extra)} files are named like no mixture, e.g. {short(extra[0])}"
+            yield str(path), f"{len(extra)} files are named like no mixture, e.g. {one_line(extra[0])}"
         for entry in tqdm(entries, desc=path.name, unit="file", mininterval=1.0):
             if entry.filename in wanted and times[entry.filename] == 1:  # else nobody knows which is meant
                 yield from _track(archive, entry, f"{path}: {entry.filename}", wanted[entry.filename])
@@ -141,7 +141,7 @@ def _track(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str, nb_samp
         with soundfile.SoundFile(io.BytesIO(archive.read(entry))) as about:
             samples = about.read(dtype="float32", always_2d=True)
     except UNREADABLE as error:
-        yield where, f"cannot be read: {short(error)}"
+        yield where, f"cannot be read: {one_line(error)}"
         return
     if about.format not in ("WAV", "WAVEX"):
         yield where, f"is {about.format}, not WAV"

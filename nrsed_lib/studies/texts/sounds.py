@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from nrsed_lib.errors import AnswerError, faults_of, short
+from nrsed_lib.errors import AnswerError, faults_of, one_line
 from nrsed_lib.paths import DATA, not_a_file
 
 FOLDER = DATA / "captions"
@@ -63,7 +63,7 @@ def read(name: str) -> Any:
         content = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         TypeAdapter(FORMS.get(path.stem.rstrip("0123456789"), dict[Text, Any])).validate_python(content)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        said = faults_of(error) if isinstance(error, ValidationError) else short(error, 200)
+        said = faults_of(error) if isinstance(error, ValidationError) else one_line(error, 200)
         raise AnswerError(f"{path} cannot be read: {said}; correct it") from error
     return content
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nrsed_lib.errors import WeightsError, short
+from nrsed_lib.errors import WeightsError, one_line
 from nrsed_lib.lass.clap import TOKENIZER, TOKENIZER_URL, load_tokenizer
 from nrsed_lib.lass.text import tokens
 from nrsed_lib.paths import weights_folder
@@ -91,7 +91,7 @@ class RobertaReader(nn.Module):
             if absent := sorted(told["missing_keys"]):  # it would draw them at random
                 raise LookupError(f"{len(absent)} tensors are missing, e.g. {absent[0]}")
         except Exception as error:  # safetensors and transformers have errors of their own
-            raise WeightsError(f"{folder} cannot be read ({short(error, 200)}): {PUT} into it anew") from error
+            raise WeightsError(f"{folder} cannot be read ({one_line(error, 200)}): {PUT} into it anew") from error
         self.network = network.eval().requires_grad_(False)
         self.tokenizer = load_tokenizer()
         if self.network.config.hidden_size != size:
