@@ -26,7 +26,7 @@ from tqdm import tqdm
 from nrsed_lib.data.http import resume
 from nrsed_lib.data.tables import Row, Sha256, Text, read_rows
 from nrsed_lib.errors import DownloadError
-from nrsed_lib.paths import DATA, cache_root
+from nrsed_lib.paths import DATA, cache_root, mirror
 
 NB_RETRIES = 2  # of a download that failed in a way that may change; pooch waits between them
 
@@ -129,8 +129,8 @@ def fetch(url: str, sha256: str, nb_bytes: int = 0) -> Path:
         name = local_name(url)
     except ValueError as error:
         raise DownloadError(f"cannot get {url[:80]!r}: {error}; correct the address") from error
-    mirror = os.environ.get("NRSED_MIRROR")
-    return obtain(cache_root() / name, url, f"sha256:{sha256}", nb_bytes, Path(mirror, name) if mirror else None)
+    copies = mirror()
+    return obtain(cache_root() / name, url, f"sha256:{sha256}", nb_bytes, copies / name if copies else None)
 
 
 def fetch_all(files: Iterable[tuple], nb_threads: int = 8, title: str = "download") -> list[Path]:
