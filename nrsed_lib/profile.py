@@ -1,6 +1,6 @@
 """What a run is: data, sizes, schedule, seeds. One typed object, one YAML file per profile.
 
-`load_profile` is the only door. What is said there of a setting comes from three places: its type, the `faults` of its
+`load_profile` is the only door. What is said there of a setting comes from three places: its type, the `checks` of its
 section, and those of the rooms that use it (`series.LIMITS`), which know their plug-ins.
 """
 
@@ -12,7 +12,7 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, reduce
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ from nrsed_lib.paths import DATA
 from nrsed_lib.series import LIMITS, plugin
 from nrsed_lib.settings import kinds, plain_yaml
 from nrsed_lib.settings.kinds import condition, short
-from nrsed_lib.settings.section import Fault, Section, said, sections, wrong
+from nrsed_lib.settings.section import Check, Section, line, sections, wrong
 
 PROFILES = Path(__file__).parent / "profiles"
 MOST_SAID = 20  # faults of a profile
@@ -32,13 +32,15 @@ MOST_SAID = 20  # faults of a profile
 VOCABULARIES = {"AudioSet-Strong": DATA / "vocabulary" / "audioset_strong.csv"}
 
 
-def _listed(vocabulary: str) -> list[str]:
-    with VOCABULARIES[vocabulary].open(newline="") as file:
-        return [row["class"] for row in csv.DictReader(file)]
+def rows(path: Path) -> list[dict[str, str]]:
+    """Of a committed table, by column."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def _whole_vocabularies(names: list[str]) -> list[str]:
-    return [noise for name in names for noise in (_listed(name) if name in VOCABULARIES else [name])]
+    whole = {name: [row["class"] for row in rows(VOCABULARIES[name])] for name in {*names} & {*VOCABULARIES}}
+    return [noise for name in names for noise in whole.get(name, [name])]
 
 
 class Data(Section):
@@ -70,13 +72,15 @@ class Data(Section):
         """Condition name -> SNR in dB (None: no noise), in the order of Table I."""
         return {"clean": None} | {condition(snr): snr for snr in self.snrs_db}
 
-    def faults(self) -> Iterator[Fault]:
+    def checks(self) -> Iterator[Check]:
         both = sorted(set(self.classes) & set(self.noise_classes))
-        if both and self.source != "desed":  # of AudioSet's own classes the LLM chooses none that a clip has
-            yield Fault("noise_classes", f"{both} are target classes too", "remove them")
-        if abs(self.sample_rate * self.clip_seconds - self.nb_samples) > 1e-6:
-            nearest = self.nb_samples / self.sample_rate
-            yield Fault("clip_seconds", f"is no whole number of samples at {self.sample_rate} Hz", f"e.g. {nearest:g}")
+        alike = both and self.source != "desed"  # of AudioSet's own classes the LLM chooses none that a clip has
+        yield alike, "noise_classes", f"{both} are target classes too", "remove them"
+        rest, near = (
+            self.sample_rate * self.clip_seconds - self.nb_samples,
+            f"e.g. {self.nb_samples / self.sample_rate:g}",
+        )
+        yield abs(rest) > 1e-6, "clip_seconds", f"is no whole number of samples at {self.sample_rate} Hz", near
 
 
 class Llm(Section):
@@ -89,11 +93,9 @@ class Llm(Section):
     max_retries: kinds.Tries = 4  # 429, 5xx, time-outs: with back-off
     max_repairs: kinds.Tries = 3  # asking again after an answer that breaks a rule
 
-    def faults(self) -> Iterator[Fault]:
-        folder = DATA / "answers"
-        if self.mode == "replay" and not (folder / self.answers).is_file():
-            there = ", ".join(sorted(path.name for path in folder.glob("*.json")))
-            yield Fault("answers", f"does not exist in {folder}", f"use {there}, or record it with llm.mode=live")
+    def checks(self) -> Iterator[Check]:
+        lost = self.mode == "replay" and not (DATA / "answers" / self.answers).is_file()
+        yield lost, "answers", f"does not exist in {DATA / 'answers'}", "name one that does, or set llm.mode to live"
 
 
 class Mel(Section):
@@ -103,11 +105,9 @@ class Mel(Section):
     f_min: kinds.Hertz = 0.0
     f_max: kinds.Hertz = 8000.0
 
-    def faults(self) -> Iterator[Fault]:
-        if self.hop > self.n_fft:
-            yield Fault("hop", "leaves samples between the windows unheard", f"at most n_fft, {self.n_fft}")
-        if self.f_min >= self.f_max:
-            yield Fault("f_min", f"is not below f_max, {self.f_max:g} Hz", "e.g. 0")
+    def checks(self) -> Iterator[Check]:
+        yield self.hop > self.n_fft, "hop", "leaves samples between the windows unheard", f"at most n_fft, {self.n_fft}"
+        yield self.f_min >= self.f_max, "f_min", f"is not below f_max, {self.f_max:g} Hz", "e.g. 0"
 
 
 class Crnn(Section):
@@ -120,9 +120,9 @@ class Crnn(Section):
     dropout: kinds.Part = 0.5
     clip_pooling: Literal["attention", "linear"] = "attention"  # how frames become a clip's probability
 
-    def faults(self) -> Iterator[Fault]:
-        if (nb := len(self.nb_filters)) != len(self.pooling):
-            yield Fault("pooling", f"has {len(self.pooling)} entries for {nb} nb_filters", "one of each a block")
+    def checks(self) -> Iterator[Check]:
+        sizes, nb = len(self.pooling), len(self.nb_filters)
+        yield sizes != nb, "pooling", f"has {sizes} entries for {nb} nb_filters", "one of each a block"
 
 
 class Batch(Section):
@@ -141,9 +141,9 @@ class Schedule(Section):
     warmup_steps: Annotated[int, Field(ge=0)]  # exponential ramp of the rate and of the consistency weight
     lr: kinds.Share = 1e-3
 
-    def faults(self) -> Iterator[Fault]:
-        if self.warmup_steps > self.steps:
-            yield Fault("warmup_steps", f"are not over after {self.steps} steps", f"at most {self.steps}")
+    def checks(self) -> Iterator[Check]:
+        most = f"at most {self.steps}"
+        yield self.warmup_steps > self.steps, "warmup_steps", f"are not over after {self.steps} steps", most
 
 
 class CurriculumStage(Section):
@@ -157,18 +157,21 @@ class Finetune(Schedule):
     snr_db: kinds.SnrRange = (-10.0, 10.0)  # without a curriculum: uniform in this range
     curriculum: Annotated[list[CurriculumStage], Field(min_length=1)]
 
-    def faults(self) -> Iterator[Fault]:
-        yield from super().faults()
-        total = sum(stage.share for stage in self.curriculum)
-        if abs(total - 1) > 1e-6:
-            yield Fault("curriculum", f"has shares that add up to {total:g}", "make them add up to 1")
-        elif any(round(stage.share * self.steps) < 1 for stage in self.curriculum):
-            yield Fault(
-                "curriculum", f"has a stage without any of {self.steps} steps", "give more steps or fewer stages"
-            )
+    def checks(self) -> Iterator[Check]:
+        yield from super().checks()
+        shares = [stage.share for stage in self.curriculum]
         lows = [stage.snr_db[0] for stage in self.curriculum if stage.snr_db]
-        if any(a < b for a, b in pairwise(lows)):
-            yield Fault("curriculum", f"has lowest SNRs {lows} that rise", "let them fall from easy to hard")
+        unheard = any(round(share * self.steps) < 1 for share in shares)
+        for bad, what, remedy in (
+            (abs(sum(shares) - 1) > 1e-6, f"has shares that add up to {sum(shares):g}", "make them add up to 1"),
+            (unheard, f"has a stage without any of {self.steps} steps", "give more steps or fewer stages"),
+            (
+                lows != sorted(lows, reverse=True),
+                f"has lowest SNRs {lows} that rise",
+                "let them fall from easy to hard",
+            ),
+        ):
+            yield bad, "curriculum", what, remedy
 
 
 class Sed(Section):
@@ -185,9 +188,8 @@ class Sed(Section):
     consistency: kinds.Weight = 2.0  # highest weight of the mean-teacher loss
     median_frames: kinds.Size = 7
 
-    def faults(self) -> Iterator[Fault]:
-        if self.median_frames % 2 == 0:
-            yield Fault("median_frames", "is even and has no middle", "make it odd")
+    def checks(self) -> Iterator[Check]:
+        yield self.median_frames % 2 == 0, "median_frames", "is even and has no middle", "make it odd"
 
 
 class LassTrain(Schedule):
@@ -255,11 +257,9 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
     except ValidationError as error:
         nb, lines = error.error_count(), wrong(error, form)
     else:
-        faults = {fault.key: fault for fault in reversed([*_unfit(profile)])}  # the first of each key
-        nb, lines = (
-            len(faults),
-            (said(*f, reduce(getattr, f.key.split("."), profile)) for f in reversed(faults.values())),
-        )
+        first = {key: said for key, *said in reversed([*_unfit(profile)])}  # of each key
+        lines = (line(key, *said, reduce(getattr, key.split("."), profile)) for key, said in reversed(first.items()))
+        nb = len(first)
     if nb:
         more = [f"  … and {nb - MOST_SAID} more"] if nb > MOST_SAID else []
         raise ProfileError("\n".join([f"profile {path.name} cannot be run:", *islice(lines, MOST_SAID), *more]))
@@ -273,12 +273,12 @@ def _with_studies() -> type[Profile]:
     return create_model("Profile", __base__=Profile, studies=studies)
 
 
-def _unfit(profile: Profile) -> Iterator[Fault]:
-    """What does not go together, section by section and then as the rooms see it."""
+def _unfit(profile: Profile) -> Iterator[tuple[str, str, str]]:
+    """What does not go together, section by section and then as the rooms see it: key, what is wrong, what to do."""
     for at, section in sections(profile):
-        yield from (fault._replace(key=f"{at}{fault.key}") for fault in section.faults())
+        yield from ((f"{at}{key}", what, remedy) for bad, key, what, remedy in section.checks() if bad)
     for room in LIMITS:
-        yield from importlib.import_module(room).faults(profile)
+        yield from (said for bad, *said in importlib.import_module(room).checks(profile) if bad)
 
 
 def _override(raw: dict[str, Any], overrides: Mapping[str, Any]) -> None:

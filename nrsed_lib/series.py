@@ -25,7 +25,7 @@ PLUGINS: dict[str, dict[str, str]] = {
     "studies": {"studies": "nrsed_lib.studies.settings"},
 }
 
-# Rooms that know what settings they can work with: `faults(profile)`, asked whenever a profile is loaded.
+# Rooms that know what settings they can work with: `checks(profile)`, asked whenever a profile is loaded.
 LIMITS = tuple(f"nrsed_lib.{room}.limits" for room in ("data", "sed", "lass", "studies"))
 
 

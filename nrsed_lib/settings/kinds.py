@@ -12,8 +12,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field
 
-TAKEN = ("runs", "bench", "kept")  # folders of results/ that are no profile's
-
 T = TypeVar("T", bound=Any)
 
 
@@ -50,24 +48,13 @@ def _falling(snrs: list[float]) -> list[float]:
     return snrs
 
 
-def _line(text: str) -> str:
-    if not text.isprintable() or text != text.strip() or not 1 <= len(text) <= 200:
-        raise ValueError("is no plain line of text; write 1 to 200 characters without blanks around them")
-    return text
+def _text(pattern: str, fault: str) -> AfterValidator:
+    def match(text: str) -> str:
+        if not re.fullmatch(pattern, text) or not text.isprintable():
+            raise ValueError(fault)
+        return text
 
-
-def _file_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", text):
-        raise ValueError("is no plain file name; use letters, digits, ., - and _ alone")
-    return text
-
-
-def _folder_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text):
-        raise ValueError("is no plain folder name; use letters, digits, - and _, 64 at most, no - or _ first")
-    if text.lower() in TAKEN:
-        raise ValueError("is a folder that results have already; choose another name")
-    return text
+    return AfterValidator(match)
 
 
 # Above its upper end a number is a slip of the hand, not a setting.
@@ -92,7 +79,10 @@ Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), Distinct]
 Conditions = Annotated[list[Decibels], Field(min_length=1, max_length=100), AfterValidator(_falling)]  # dB
 SnrRange = Annotated[tuple[Decibels, Decibels], Field(strict=False), AfterValidator(_rising)]  # a list will do
 Pair = Annotated[tuple[Size, Size], Field(strict=False)]
-Line = Annotated[str, AfterValidator(_line)]
+Line = Annotated[str, _text(r"\S(.{0,198}\S)?", "is no line; write 1 to 200 characters, no blanks around them")]
 Lines = Annotated[list[Line], Field(min_length=1)]
-FileName = Annotated[str, AfterValidator(_file_name)]
-FolderName = Annotated[str, AfterValidator(_folder_name)]
+FileName = Annotated[str, _text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "is no file name; use letters, digits, ., - and _")]
+_FREE = r"(?!(?i:runs|bench|kept)$)[A-Za-z0-9][A-Za-z0-9_-]{0,63}"  # of the folders of results/
+FolderName = Annotated[
+    str, _text(_FREE, "is no free folder name; use up to 64 letters, digits, - and _, not runs, bench or kept")
+]

@@ -5,19 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nrsed_lib.settings.kinds import short
 
-
-class Fault(NamedTuple):
-    """What a setting cannot be, and what to do. key: dotted."""
-
-    key: str
-    what: str
-    remedy: str
+Check = tuple[Any, str, str, str]  # whether it is wrong; the key of the setting; what it is; what to do
 
 
 class Section(BaseModel):
@@ -25,8 +19,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    def faults(self) -> Iterator[Fault]:
-        """Of its settings together; keys are those of the section."""
+    def checks(self) -> Iterator[Check]:
+        """Of its settings together; keys are its own."""
         yield from ()
 
 
@@ -38,11 +32,9 @@ WORDS = {  # pydantic's kinds of errors: what is wrong, and what to do
     "finite_number": "is not finite; write a number",
     "bool_type": "is neither true nor false; write one of them",
     "string_type": "is no text; write it in quotes",
-    "string_unicode": "is no text; write whole characters",
     "list_type": "is no list; write [a, b, …]",
     "tuple_type": "is no list; write [a, b]",
     "model_type": "is no section; write its keys below it",
-    "model_attributes_type": "is no section; write its keys below it",
     "greater_than": "is too low; give more than {gt}",
     "greater_than_equal": "is too low; give {ge} or more",
     "less_than": "is too high; give less than {lt}",
@@ -63,15 +55,16 @@ def wrong(error: ValidationError, form: type[Section]) -> Iterator[str]:
         what, _, remedy = words.rpartition("; ")
         if kind == "extra_forbidden" and (like := _like(key, form)):
             remedy = f"did you mean {' or '.join(like)}?"
-        yield said(key, what, remedy) if kind == "missing" else said(key, what, remedy, fault["input"])
+        yield line(key, what, remedy, *([] if kind == "missing" else [fault["input"]]))
 
 
-def said(key: str, what: str, remedy: str, *value: Any) -> str:
+def line(key: str, what: str, remedy: str, *value: Any) -> str:
     shown = key if key.isprintable() and len(key) <= 80 else short(key)
     return f"  {shown}: {what}" + "".join(f" (got {short(v)})" for v in value) + f"; {remedy}"
 
 
 def sections(section: Section, at: str = "") -> Iterator[tuple[str, Section]]:
+    """A section and those in it, each with how its keys begin."""
     yield at, section
     for name in type(section).model_fields:
         if isinstance(inner := getattr(section, name), Section):

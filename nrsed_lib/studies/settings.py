@@ -10,7 +10,7 @@ from pydantic import Field
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.profile import LassTrain, Profile, Schedule
 from nrsed_lib.settings import kinds
-from nrsed_lib.settings.section import Fault, Section
+from nrsed_lib.settings.section import Check, Section
 
 NB_TEXTS = 5  # that are written for each class and prompt, and shown as examples
 
@@ -35,10 +35,12 @@ class Captions(LassTrain):
     numbers: Annotated[list[kinds.Tries], kinds.Distinct] = [0, 1, 3, 5]  # captions added to each sentence
     compared_at: Written = 3  # the number at which prompts are compared
 
-    def faults(self) -> Iterator[Fault]:
-        yield from super().faults()
-        if not {0, self.compared_at} <= {*self.numbers}:
-            yield Fault("numbers", f"lacks 0 or compared_at, {self.compared_at}", "add them")
+    def checks(self) -> Iterator[Check]:
+        yield from super().checks()
+        most = NB_TEXTS * len(self.prompts)
+        missing = not {0, self.compared_at} <= {*self.numbers}
+        yield missing, "numbers", f"lacks 0 or compared_at, {self.compared_at}", "add them"
+        yield max(self.numbers, default=0) > most, "numbers", f"has more than {most} texts of these prompts", "lower it"
 
 
 class CaptionerTrain(Schedule):

@@ -19,11 +19,14 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from nrsed_lib.artefacts import open_run
 from nrsed_lib.data.limits import known
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.paths import DATA
 from nrsed_lib.profile import PROFILES, load_profile
+from nrsed_lib.run.cli import app
 from nrsed_lib.settings.kinds import short
 from nrsed_lib.settings.plain_yaml import table
 from nrsed_lib.settings.section import Section
@@ -108,9 +111,9 @@ ALONE = [
     ("name", "ünder", "letters, digits"),
     ("name", "a b", "folder name"),
     ("name", "x" * 65, "64"),
-    ("name", "runs", "results have already; choose another"),
-    ("name", "Bench", "results have already; choose another"),
-    ("name", "kept", "results have already; choose another"),
+    ("name", "runs", "free folder name; not runs, bench or kept"),
+    ("name", "Bench", "free folder name; not runs, bench or kept"),
+    ("name", "kept", "free folder name; not runs, bench or kept"),
     ("seeds", [], "too few; 1 or more"),
     ("seeds", [0, 0], "[0] more than once; list each once"),
     ("seeds", [3, 1, 3], "[3] more than once"),
@@ -125,8 +128,8 @@ ALONE = [
     ("data.classes", [], "too few; 1"),
     ("data.classes", ["Dog", "Dog", "Cat"], "['Dog'] once"),
     ("data.classes", ["Dog", " Cat"], "data.classes.1: ' Cat' blanks"),
-    ("data.classes", ["Dog", ""], "data.classes.1: line of text"),
-    ("data.classes", ["Dog", "C\tat"], "data.classes.1: line of text"),
+    ("data.classes", ["Dog", ""], "data.classes.1: no line"),
+    ("data.classes", ["Dog", "C\tat"], "data.classes.1: no line"),
     ("data.classes", ["Dog", False], "data.classes.1: no text; quotes"),
     ("data.noise_classes", [], "too few"),
     ("data.noise_classes", ["Rain", "Rain"], "['Rain'] once"),
@@ -164,7 +167,7 @@ ALONE = [
     ("llm.answers", "a\\b.json", "file name"),
     ("llm.answers", ".json", "file name"),
     ("llm.answers", "..", "file name"),
-    ("llm.model", "gpt\n4", "line of text 'gpt\\n4'"),
+    ("llm.model", "gpt\n4", "no line 'gpt\\n4'"),
     ("llm.model", " gpt-4", "blanks"),
     ("llm.model", "", "1 to 200"),
     ("llm.timeout_s", 0, "too low; more than 0"),
@@ -258,7 +261,7 @@ ALONE = [
     ("studies.captions.numbers", [0, -1], "studies.captions.numbers.1: too low; 0"),
     ("studies.captions.numbers", [1], "lacks 0; add"),
     ("studies.captions.numbers", [], "lacks 0; add"),
-    ("studies.captions.numbers", [0, 1, 11], "more than the 10 texts; lower"),
+    ("studies.captions.numbers", [0, 1, 11], "more than 10 texts; lower"),
     ("studies.captions.compared_at", 6, "too high; 5 or less"),
     ("studies.opensep.shots", [-1], "studies.opensep.shots.0: too low; 1"),
     ("studies.opensep.shots", [9], "studies.opensep.shots.0: too high; 5"),
@@ -307,7 +310,7 @@ TOGETHER = [
     ("smoke", {"sed.batch.weak": 7}, "sed.batch.weak", "6 data.nb_weak"),
     ("smoke", {"sed.batch.unlabelled": 60}, "sed.batch.unlabelled", "6 data.nb_unlabelled"),
     ("smoke", {"data.nb_strong": 2}, "sed.batch.strong", "(got 4) 2"),
-    ("smoke", {"llm.answers": "absent.json"}, "llm.answers", "'absent.json' exist data/answers smoke.json live"),
+    ("smoke", {"llm.answers": "absent.json"}, "llm.answers", "'absent.json' exist data/answers live"),
     ("smoke", {"llm.answers": "judgements"}, "llm.answers", "exist data/answers"),
     ("smoke", {"sed.mel.hop": 1025}, "sed.mel.hop", "1025 unheard 1024"),
     ("smoke", {"sed.mel.f_min": 8000}, "sed.mel.f_min", "f_max, 8000 Hz"),
@@ -342,13 +345,13 @@ TOGETHER = [
     ("smoke", {"lass.hop": 200}, "lass.hop", "200 half 129"),
     ("smoke", {"lass.hop": 256}, "lass.hop", "256 half 129"),
     ("smoke", {"lass.hop": 300}, "lass.hop", "300 half 129"),
-    ("smoke", {"lass.nb_bands": 132}, "lass.nb_bands", "132 129 bins 256"),
+    ("smoke", {"lass.nb_bands": 132}, "lass.nb_bands", "132 129 bins n_fft"),
     ("smoke", {"lass.nb_bands": 18}, "lass.nb_channels", "[4, 8, 8] 18 2 times multiple of 4"),
     ("smoke", {"lass.nb_channels": [4] * 6}, "lass.nb_channels", "16 5 times multiple of 32"),
     ("smoke", {"lass.nb_bands": None, "lass.n_fft": 250}, "lass.nb_channels", "126 2 times"),
     ("paper", {"lass.n_fft": 1000}, "lass.nb_channels", "500 6 times multiple of 64"),
     ("paper", {"lass.nb_channels": [32] * 12}, "lass.nb_channels", "512 11 times"),
-    ("paper", {"lass.train.seconds": 0.5, "lass.hop": 512}, "lass.hop", "16 frames 250"),
+    ("paper", {"lass.train.seconds": 0.5, "lass.hop": 512}, "lass.hop", "16 frames 32 shorten"),
     ("smoke", {"lass.n_fft": 32_768, "lass.train.seconds": 1.0}, "lass.n_fft", "32768 1 s"),
     ("paper", {"lass.condition_size": 256}, "lass.condition_size", "256 CLAP 512"),
     ("smoke", {"lass.text": "clap"}, "lass.condition_size", "8 CLAP 512"),
@@ -444,6 +447,25 @@ KEYS = [  # overrides, and words of the message
 @pytest.mark.parametrize(("overrides", "words"), KEYS, ids=lambda x: short(x)[:50])
 def test_keys_that_are_none_are_refused(overrides, words):
     refused("smoke", overrides, *words)
+
+
+COMMANDS = [["run"], ["run", "--dry-run"], ["status"], ["plan"], ["report"], ["compute", "03"], ["data", "check"]]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_says_so_first(words, tmp_path, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    done = CliRunner().invoke(app, [*words, "--profile", "smoke", "--set", "sed.ema=1", "--set", "lass.hop=0"])
+    assert isinstance(done.exception, ProfileError)
+    assert "sed.ema: is too high" in str(done.exception) and "lass.hop: is too low" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_notebook_says_so_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+    with pytest.raises(ProfileError, match="median_frames"):
+        open_run("03", "smoke", {"sed.median_frames": 4})
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_given_is_left_as_it_was():
