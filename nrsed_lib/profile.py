@@ -22,7 +22,7 @@ from nrsed_lib.errors import ProfileError
 from nrsed_lib.paths import DATA
 from nrsed_lib.series import LIMITS, plugin
 from nrsed_lib.settings import kinds, plain_yaml
-from nrsed_lib.settings.kinds import condition, short
+from nrsed_lib.settings.kinds import SnrRange, condition, short
 from nrsed_lib.settings.section import Check, Section, line, sections, wrong
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -150,11 +150,11 @@ class CurriculumStage(Section):
     """A share of the fine-tuning steps and what is heard in it."""
 
     share: kinds.Share
-    snr_db: kinds.SnrRange | None  # None: clean
+    snr_db: SnrRange | None  # None: clean
 
 
 class Finetune(Schedule):
-    snr_db: kinds.SnrRange = (-10.0, 10.0)  # without a curriculum: uniform in this range
+    snr_db: SnrRange = (-10.0, 10.0)  # without a curriculum: uniform in this range
     curriculum: Annotated[list[CurriculumStage], Field(min_length=1)]
 
     def checks(self) -> Iterator[Check]:
@@ -195,7 +195,7 @@ class Sed(Section):
 class LassTrain(Schedule):
     batch: kinds.Size
     seconds: kinds.Seconds  # of each training mixture
-    snr_db: kinds.SnrRange = (-10.0, 10.0)
+    snr_db: SnrRange = (-10.0, 10.0)
     seed: kinds.Seed = 0  # the separator is a pretrained model in the paper: one for all seeds
 
 

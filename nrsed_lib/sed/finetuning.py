@@ -21,12 +21,11 @@ from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
 from nrsed_lib.llm.selection import Selection, load_selection, random_selection
-from nrsed_lib.profile import Finetune
+from nrsed_lib.profile import Finetune, SnrRange
 from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector
 from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training_set import Audio, TrainingSet
-from nrsed_lib.settings.kinds import SnrRange
 from nrsed_lib.training import device, kept
 
 

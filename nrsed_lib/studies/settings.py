@@ -8,9 +8,7 @@ from typing import Annotated, Literal, cast, get_args
 from pydantic import Field
 
 from nrsed_lib.errors import ProfileError
-from nrsed_lib.profile import LassTrain, Profile, Schedule
-from nrsed_lib.settings import kinds
-from nrsed_lib.settings.section import Check, Section
+from nrsed_lib.profile import Check, LassTrain, Profile, Schedule, Section, SnrRange, kinds
 
 NB_TEXTS = 5  # that are written for each class and prompt, and shown as examples
 
@@ -23,9 +21,9 @@ class Task9(LassTrain):
 
     sounds: Literal["own", "development"] = "own"  # the profile's training sounds, or the task's: FSD50K and Clotho
     official_list: bool = False  # measured on the challenge's own validation list instead of the profile's
-    snr_db: kinds.SnrRange = (-10.0, 10.0)  # the loudness ratio of the two sources of a training mixture
+    snr_db: SnrRange = (-10.0, 10.0)  # the loudness ratio of the two sources of a training mixture
     nb_validation: kinds.Count = 120  # mixtures of the synthetic validation list
-    validation_snr_db: kinds.SnrRange = (-15.0, 15.0)
+    validation_snr_db: SnrRange = (-15.0, 15.0)
 
 
 class Captions(LassTrain):
