@@ -247,7 +247,7 @@ def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -
     if str(name) not in known and not str(name).endswith((".yaml", ".yml")):
         raise ProfileError(f"no profile {short(name)}: use one of {', '.join(known)}, or the path of a YAML file")
     path = PROFILES / f"{name}.yaml" if str(name) in known else Path(name)
-    raw = plain_yaml.read(path)
+    raw = copy.deepcopy(plain_yaml.read(path))
     if not isinstance(raw, dict):
         raise ProfileError(f"{path} holds {short(raw)}, not keys; write `name: …` and the sections of a profile")
     _override(raw, {} if overrides is None else overrides)

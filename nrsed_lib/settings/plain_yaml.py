@@ -31,8 +31,9 @@ _Loader.add_implicit_resolver(
 )
 
 
+@functools.lru_cache(maxsize=8)
 def parse(text: str) -> Any:
-    """The one value that a text holds. Raises ValueError saying in which line it is not plain."""
+    """The one value that a text holds, not to be written to. Raises ValueError saying in which line it is not plain."""
     try:
         depth = 0
         for event in yaml.parse(text, Loader=_Loader):
@@ -50,7 +51,7 @@ def parse(text: str) -> Any:
 
 
 def read(path: Path) -> Any:
-    """What a file holds. Raises ProfileError naming it, and what is to be done."""
+    """What a file holds, not to be written to. Raises ProfileError naming it, and what is to be done."""
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for ever
             raise ValueError("it is no file")
