@@ -52,7 +52,7 @@ class Recording(File):
 
 
 def listed(data: Data) -> pd.DataFrame:
-    """The rows of data/recordings.csv whose class the profile uses. Raises DataError naming a row that breaks a rule."""
+    """The rows of data/recordings.csv a profile uses. Raises DataError naming one that breaks a rule."""
     rows = [row.model_dump() for row in read_rows(DATA / "recordings.csv", Recording, "url")]
     table = pd.DataFrame(rows, columns=list(Recording.model_fields))
     wanted = {"target": data.classes, "noise": data.noise_classes}
