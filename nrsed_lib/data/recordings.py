@@ -52,11 +52,16 @@ class Recording(File):
 
 
 def listed(data: Data) -> pd.DataFrame:
-    """The rows of data/recordings.csv a profile uses. Raises DataError naming one that breaks a rule."""
+    """The rows of data/recordings.csv that a profile uses.
+
+    Raises DataError naming one that breaks a rule, or the classes that have none.
+    """
     rows = [row.model_dump() for row in read_rows(DATA / "recordings.csv", Recording, "url")]
     table = pd.DataFrame(rows, columns=list(Recording.model_fields))
     wanted = {"target": data.classes, "noise": data.noise_classes}
     keep = [label in wanted[role] for role, label in zip(table.role, table.label, strict=True)]
+    if lost := sorted({*data.classes, *data.noise_classes} - {*table.label[keep]}):
+        raise DataError(f"{DATA / 'recordings.csv'} has no recording of {lost}; restore it")
     return table[keep].reset_index(drop=True)
 
 
