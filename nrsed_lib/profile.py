@@ -1,65 +1,67 @@
-"""What a run is: data, sizes, schedule, seeds. One typed object, one YAML file per profile."""
+"""What a run is: data, sizes, schedule, seeds. One typed object, one YAML file per profile.
+
+`load_profile` is the only door. What is said there of a setting comes from three places: its type, the `checks` of its
+section, and those of the rooms that use it (`series.LIMITS`), which know their plug-ins.
+"""
 
 from __future__ import annotations
 
+import copy
 import csv
+import importlib
 import re
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from functools import cache, reduce
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    SerializeAsAny,
-    ValidationError,
-    create_model,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationError, create_model
 
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.paths import DATA
-from nrsed_lib.series import plugin
+from nrsed_lib.series import LIMITS, plugin
+from nrsed_lib.settings import kinds, plain_yaml
+from nrsed_lib.settings.kinds import SnrRange, condition, short
+from nrsed_lib.settings.section import Check, Section, line, sections, wrong
 
 PROFILES = Path(__file__).parent / "profiles"
+MOST_SAID = 20  # faults of a profile
 
 # Names that stand for a whole vocabulary in `data.noise_classes`: the table that lists it, in its column `class`.
 VOCABULARIES = {"AudioSet-Strong": DATA / "vocabulary" / "audioset_strong.csv"}
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-SnrRange = tuple[float, float]
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Of a committed table, by column."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
-class Section(BaseModel):
-    """Settings are frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _whole_vocabularies(names: list[str]) -> list[str]:
+    whole = {name: [row["class"] for row in rows(VOCABULARIES[name])] for name in {*names} & {*VOCABULARIES}}
+    return [noise for name in names for noise in whole.get(name, [name])]
 
 
 class Data(Section):
     """What is heard: where clips come from, how many of each, and in which noise they are tested."""
 
     source: Literal["synth", "recordings", "desed"]
-    classes: list[str] = Field(min_length=1)  # target events, in DESED's spelling
-    noise_classes: list[str] = Field(min_length=1)  # U_gamma, what the LLM chooses from; AudioSet-Strong: all of it
-    sample_rate: PositiveInt = 16_000  # Hz
-    clip_seconds: PositiveFloat = 10.0
-    nb_strong: PositiveInt
-    nb_weak: PositiveInt
-    nb_unlabelled: PositiveInt
-    nb_validation: PositiveInt
-    nb_test: PositiveInt
-    nb_draws_per_class: PositiveInt = 24  # training draws of a synthesised target class
-    nb_noise_draws_per_class: PositiveInt = 6  # training draws of a synthesised noise class
-    max_events_per_clip: PositiveInt = 4
-    snrs_db: list[float] = [10.0, 5.0, 0.0, -5.0]  # test conditions after "clean", easy to hard
-    seed: int = 0  # of the data set; the training seeds are `seeds`
+    classes: Annotated[kinds.Lines, kinds.Distinct]  # target events, in DESED's spelling
+    # U_gamma, what the LLM chooses from; AudioSet-Strong: all of it
+    noise_classes: Annotated[kinds.Lines, AfterValidator(_whole_vocabularies), kinds.Distinct]
+    sample_rate: kinds.Rate = 16_000
+    clip_seconds: kinds.Seconds = 10.0
+    nb_strong: kinds.Count
+    nb_weak: kinds.Count
+    nb_unlabelled: kinds.Count
+    nb_validation: kinds.Count
+    nb_test: kinds.Count
+    nb_draws_per_class: kinds.Count = 24  # training draws of a synthesised target class
+    nb_noise_draws_per_class: kinds.Count = 6  # training draws of a synthesised noise class
+    max_events_per_clip: Annotated[int, Field(ge=1, le=50)] = 4
+    snrs_db: kinds.Conditions = [10.0, 5.0, 0.0, -5.0]  # test conditions after "clean", easy to hard
+    seed: kinds.Seed = 0  # of the data set; the training seeds are `seeds`
 
     @property
     def nb_samples(self) -> int:
@@ -68,74 +70,65 @@ class Data(Section):
     @property
     def conditions(self) -> dict[str, float | None]:
         """Condition name -> SNR in dB (None: no noise), in the order of Table I."""
-        return {"clean": None} | {f"{snr:g}dB": snr for snr in self.snrs_db}
+        return {"clean": None} | {condition(snr): snr for snr in self.snrs_db}
 
-    @field_validator("noise_classes")
-    @classmethod
-    def _whole_vocabularies(cls, names: list[str]) -> list[str]:
-        return [noise for name in names for noise in (_listed(name) if name in VOCABULARIES else [name])]
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Data:
-        for name in ("classes", "noise_classes"):
-            values = getattr(self, name)
-            if twice := sorted({v for v in values if values.count(v) > 1}):
-                raise ValueError(f"{name} lists {twice} more than once; list each class once")
+    def checks(self) -> Iterator[Check]:
         both = sorted(set(self.classes) & set(self.noise_classes))
-        if both and self.source != "desed":  # of AudioSet's own classes the LLM chooses none that a clip has
-            raise ValueError(f"noise_classes {both} are target classes too; remove them")
-        if any(a <= b for a, b in pairwise(self.snrs_db)):
-            raise ValueError(f"snrs_db {self.snrs_db} must fall from easy to hard, e.g. [10, 5, 0, -5]")
-        return self
-
-
-def _listed(vocabulary: str) -> list[str]:
-    with VOCABULARIES[vocabulary].open(newline="") as file:
-        return [row["class"] for row in csv.DictReader(file)]
+        alike = both and self.source != "desed"  # of AudioSet's own classes the LLM chooses none that a clip has
+        yield alike, "noise_classes", f"{both} are target classes too", "remove them"
+        rest, near = (
+            self.sample_rate * self.clip_seconds - self.nb_samples,
+            f"e.g. {self.nb_samples / self.sample_rate:g}",
+        )
+        yield abs(rest) > 1e-6, "clip_seconds", f"is no whole number of samples at {self.sample_rate} Hz", near
 
 
 class Llm(Section):
     """Who chooses the noise. `replay` uses recorded answers and needs no key."""
 
     mode: Literal["replay", "live"] = "replay"
-    answers: str  # file under data/answers/
-    model: str = "gpt-4o"  # for live runs
-    timeout_s: PositiveFloat = 60.0
-    max_retries: int = Field(default=4, ge=0)  # 429, 5xx, time-outs: with back-off
-    max_repairs: int = Field(default=3, ge=0)  # asking again after an answer that breaks a rule
+    answers: kinds.FileName  # under data/answers/
+    model: kinds.Line = "gpt-4o"  # for live runs
+    timeout_s: kinds.Patience = 60.0
+    max_retries: kinds.Tries = 4  # 429, 5xx, time-outs: with back-off
+    max_repairs: kinds.Tries = 3  # asking again after an answer that breaks a rule
+
+    def checks(self) -> Iterator[Check]:
+        lost = self.mode == "replay" and not (DATA / "answers" / self.answers).is_file()
+        yield lost, "answers", f"does not exist in {DATA / 'answers'}", "name one that does, or set llm.mode to live"
 
 
 class Mel(Section):
-    n_fft: PositiveInt = 2048
-    hop: PositiveInt = 256
-    nb_mels: PositiveInt = 128
-    f_min: float = Field(default=0.0, ge=0)
-    f_max: PositiveFloat = 8000.0
+    n_fft: kinds.Window = 2048
+    hop: kinds.Size = 256
+    nb_mels: kinds.Size = 128
+    f_min: kinds.Hertz = 0.0
+    f_max: kinds.Hertz = 8000.0
+
+    def checks(self) -> Iterator[Check]:
+        yield self.hop > self.n_fft, "hop", "leaves samples between the windows unheard", f"at most n_fft, {self.n_fft}"
+        yield self.f_min >= self.f_max, "f_min", f"is not below f_max, {self.f_max:g} Hz", "e.g. 0"
 
 
 class Crnn(Section):
     """Published sizes by default: seven gated conv blocks, BGRU 2 x 128."""
 
-    nb_filters: list[PositiveInt] = [16, 32, 64, 128, 128, 128, 128]
-    pooling: list[tuple[PositiveInt, PositiveInt]] = [(2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 2), (1, 2)]
-    nb_rnn_cells: PositiveInt = 128
-    nb_rnn_layers: PositiveInt = 2
-    dropout: Probability = 0.5
+    nb_filters: kinds.Sizes = [16, 32, 64, 128, 128, 128, 128]
+    pooling: list[kinds.Pair] = [(2, 2), (2, 2), *[(1, 2)] * 5]
+    nb_rnn_cells: kinds.Size = 128
+    nb_rnn_layers: Annotated[kinds.Depth, Field(ge=1)] = 2
+    dropout: kinds.Part = 0.5
     clip_pooling: Literal["attention", "linear"] = "attention"  # how frames become a clip's probability
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Crnn:
-        if len(self.nb_filters) != len(self.pooling):
-            raise ValueError(
-                f"{len(self.nb_filters)} nb_filters but {len(self.pooling)} pooling entries; one of each a block"
-            )
-        return self
+    def checks(self) -> Iterator[Check]:
+        sizes, nb = len(self.pooling), len(self.nb_filters)
+        yield sizes != nb, "pooling", f"has {sizes} entries for {nb} nb_filters", "one of each a block"
 
 
 class Batch(Section):
-    strong: PositiveInt
-    weak: PositiveInt
-    unlabelled: PositiveInt
+    strong: kinds.Size
+    weak: kinds.Size
+    unlabelled: kinds.Size
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -144,34 +137,41 @@ class Batch(Section):
 
 
 class Schedule(Section):
-    steps: PositiveInt
-    warmup_steps: int = Field(ge=0)  # exponential ramp of the rate and of the consistency weight
-    lr: PositiveFloat = 1e-3
+    steps: kinds.Count
+    warmup_steps: Annotated[int, Field(ge=0)]  # exponential ramp of the rate and of the consistency weight
+    lr: kinds.Share = 1e-3
+
+    def checks(self) -> Iterator[Check]:
+        most = f"at most {self.steps}"
+        yield self.warmup_steps > self.steps, "warmup_steps", f"are not over after {self.steps} steps", most
 
 
 class CurriculumStage(Section):
     """A share of the fine-tuning steps and what is heard in it."""
 
-    share: PositiveFloat
+    share: kinds.Share
     snr_db: SnrRange | None  # None: clean
 
 
 class Finetune(Schedule):
     snr_db: SnrRange = (-10.0, 10.0)  # without a curriculum: uniform in this range
-    curriculum: list[CurriculumStage] = Field(min_length=1)
+    curriculum: Annotated[list[CurriculumStage], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Finetune:
-        total = sum(stage.share for stage in self.curriculum)
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of the curriculum add up to {total:g}; make them add up to 1")
+    def checks(self) -> Iterator[Check]:
+        yield from super().checks()
+        shares = [stage.share for stage in self.curriculum]
         lows = [stage.snr_db[0] for stage in self.curriculum if stage.snr_db]
-        if any(a < b for a, b in pairwise(lows)):
-            raise ValueError(f"the curriculum's lowest SNRs {lows} must fall from easy to hard")
-        for low, high in [self.snr_db, *(s.snr_db for s in self.curriculum if s.snr_db)]:
-            if low > high:
-                raise ValueError(f"snr_db ({low:g}, {high:g}) must be (low, high)")
-        return self
+        unheard = any(round(share * self.steps) < 1 for share in shares)
+        for bad, what, remedy in (
+            (abs(sum(shares) - 1) > 1e-6, f"has shares that add up to {sum(shares):g}", "make them add up to 1"),
+            (unheard, f"has a stage without any of {self.steps} steps", "give more steps or fewer stages"),
+            (
+                lows != sorted(lows, reverse=True),
+                f"has lowest SNRs {lows} that rise",
+                "let them fall from easy to hard",
+            ),
+        ):
+            yield bad, "curriculum", what, remedy
 
 
 class Sed(Section):
@@ -184,45 +184,48 @@ class Sed(Section):
     batch: Batch
     train: Schedule
     finetune: Finetune
-    ema: Probability = 0.999
-    consistency: float = Field(default=2.0, ge=0)  # highest weight of the mean-teacher loss
-    median_frames: PositiveInt = 7
+    ema: kinds.Part = 0.999
+    consistency: kinds.Weight = 2.0  # highest weight of the mean-teacher loss
+    median_frames: kinds.Size = 7
+
+    def checks(self) -> Iterator[Check]:
+        yield self.median_frames % 2 == 0, "median_frames", "is even and has no middle", "make it odd"
 
 
 class LassTrain(Schedule):
-    batch: PositiveInt
-    seconds: PositiveFloat  # of each training mixture
+    batch: kinds.Size
+    seconds: kinds.Seconds  # of each training mixture
     snr_db: SnrRange = (-10.0, 10.0)
-    seed: int = 0  # the separator is a pretrained model in the paper: one for all seeds
+    seed: kinds.Seed = 0  # the separator is a pretrained model in the paper: one for all seeds
 
 
 class Lass(Section):
     """The separator. Published sizes by default (AudioSep's ResUNet30)."""
 
-    n_fft: PositiveInt = 1024
-    hop: PositiveInt = 160
-    nb_bands: PositiveInt | None = None  # None: every bin; else this many bands in and out (lass/bands.py)
-    nb_channels: list[PositiveInt] = [32, 64, 128, 256, 384, 384, 384]
-    dprnn_layers: int = Field(default=0, ge=0)  # 0: no DPRNN at the bottleneck
-    dprnn_hidden: PositiveInt = 128
+    n_fft: kinds.Window = 1024
+    hop: kinds.Size = 160
+    nb_bands: Annotated[kinds.Size, Field(ge=2)] | None = None  # None: every bin; else so many bands (lass/bands.py)
+    nb_channels: Annotated[kinds.Sizes, Field(min_length=2)] = [32, 64, 128, 256, 384, 384, 384]
+    dprnn_layers: kinds.Depth = 0  # 0: no DPRNN at the bottleneck
+    dprnn_hidden: kinds.Size = 128
     text: Literal["learned", "clap"] = "learned"
-    weights: str | None = None  # converted weights to take instead of training, e.g. audiosep-dp
-    condition_size: PositiveInt = 512
+    weights: kinds.FileName | None = None  # converted weights to take instead of training, e.g. audiosep-dp
+    condition_size: kinds.Size = 512
     bfloat16: bool = False  # the network's products, where the processor has them; spectra stay float32
     train: LassTrain
 
 
 class Evaluate(Section):
-    nb_bootstrap: PositiveInt = 200
-    batch: PositiveInt = 8  # (clip, query) pairs a forward pass: more leave a CPU's cache, and a GPU takes e.g. 64
-    nb_separation_mixtures: PositiveInt = 120  # held-out mixtures for the SDR improvement
+    nb_bootstrap: kinds.Count = 200
+    batch: kinds.Size = 8  # (clip, query) pairs a forward pass: more leave a CPU's cache, and a GPU takes e.g. 64
+    nb_separation_mixtures: kinds.Count = 120  # held-out mixtures for the SDR improvement
 
 
 class Profile(Section):
     """A whole run."""
 
-    name: str
-    seeds: list[int] = Field(default=[0], min_length=1)  # of training; the tables have a row for each
+    name: kinds.FolderName
+    seeds: kinds.Seeds = [0]  # of training; the tables have a row for each
     data: Data
     llm: Llm
     sed: Sed
@@ -231,59 +234,70 @@ class Profile(Section):
     studies: SerializeAsAny[Section] | None = None  # the separation studies' own (`studies.settings.studies_of`)
     gpu: bool = False  # whether a cluster is asked for GPUs, and for time and memory to go with them
 
-    @model_validator(mode="after")
-    def _coherent(self) -> Profile:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", self.name):
-            raise ValueError(f"name {self.name!r} names a folder: use letters, digits, - and _")
-        if self.sed.mel.f_max > self.data.sample_rate / 2:
-            raise ValueError(
-                f"sed.mel.f_max {self.sed.mel.f_max:g} Hz is above half the sample rate "
-                f"({self.data.sample_rate / 2:g} Hz)"
-            )
-        return self
-
 
 def load_profile(name: str | Path, overrides: Mapping[str, Any] | None = None) -> Profile:
     """The profile `name` (mini, open, paper, smoke, or a YAML file) with dotted `overrides`.
 
     `{"sed.train.steps": 50}` sets one value; `{"seed": 3}` is short for `{"seeds": [3]}`.
 
-    Raises ProfileError naming the file, key and value for an unknown profile or key, a wrong type
-    or an impossible combination.
+    Raises ProfileError for an unknown profile or a file that is none, and else naming every key whose value is of a
+    wrong type or out of range; or, when all are right by themselves, every one that does not go with the others.
     """
-    path = Path(name) if str(name).endswith((".yaml", ".yml")) else PROFILES / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
-        raise ProfileError(f"no profile {str(name)!r}: use one of {known}, or the path of a YAML file")
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ProfileError(f"{path} is not YAML: {error}") from error
+    known = sorted(p.stem for p in PROFILES.glob("*.yaml"))
+    if str(name) not in known and not str(name).endswith((".yaml", ".yml")):
+        raise ProfileError(f"no profile {short(name)}: use one of {', '.join(known)}, or the path of a YAML file")
+    path = PROFILES / f"{name}.yaml" if str(name) in known else Path(name)
+    raw = copy.deepcopy(plain_yaml.read(path))
     if not isinstance(raw, dict):
-        raise ProfileError(f"{path} must hold a mapping, not {type(raw).__name__}")
-    for key, value in dict(overrides or {}).items():
-        _set(raw, *(("seeds", [value]) if key == "seed" else (key, value)))
-    form = Profile
-    if raw.get("studies") is not None:  # held to their own settings, which only who has studies imports
-        studies: Any = (plugin("studies", "studies").Studies, ...)  # the type, and that there is no default
-        form = create_model("Profile", __base__=Profile, studies=studies)
+        raise ProfileError(f"{path} holds {short(raw)}, not keys; write `name: …` and the sections of a profile")
+    _override(raw, {} if overrides is None else overrides)
+    form = _with_studies() if raw.get("studies") is not None else Profile
     try:
-        return Profile(**dict(form.model_validate(raw)))
+        profile = Profile(**dict(form.model_validate(raw)))
     except ValidationError as error:
-        faults = [(".".join(map(str, e["loc"])), e["msg"], e["input"]) for e in error.errors()]
-        lines = [f"  {key or 'profile'}: {message} (got {_short(value)})" for key, message, value in faults]
-        raise ProfileError(f"profile {path.name} cannot be run:\n" + "\n".join(lines)) from None
+        nb, lines = error.error_count(), wrong(error, form)
+    else:
+        first = {key: said for key, *said in reversed([*_unfit(profile)])}  # of each key
+        lines = (line(key, *said, reduce(getattr, key.split("."), profile)) for key, said in reversed(first.items()))
+        nb = len(first)
+    if nb:
+        more = [f"  … and {nb - MOST_SAID} more"] if nb > MOST_SAID else []
+        raise ProfileError("\n".join([f"profile {path.name} cannot be run:", *islice(lines, MOST_SAID), *more]))
+    return profile
 
 
-def _set(raw: dict, dotted: str, value: Any) -> None:
-    *parents, leaf = dotted.split(".")
-    for depth, key in enumerate(parents):
-        raw = raw.setdefault(key, {})
-        if not isinstance(raw, dict):
-            raise ProfileError(f"override {dotted!r}: {'.'.join(parents[: depth + 1])} is a value, not a section")
-    raw[leaf] = value
+@cache
+def _with_studies() -> type[Profile]:
+    """A profile whose studies are held to their own settings, which only who has studies imports."""
+    studies: Any = (plugin("studies", "studies").Studies, ...)  # the type, and that there is no default
+    return create_model("Profile", __base__=Profile, studies=studies)
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _unfit(profile: Profile) -> Iterator[tuple[str, str, str]]:
+    """What does not go together, section by section and then as the rooms see it: key, what is wrong, what to do."""
+    for at, section in sections(profile):
+        yield from ((f"{at}{key}", what, remedy) for bad, key, what, remedy in section.checks() if bad)
+    for room in LIMITS:
+        yield from (said for bad, *said in importlib.import_module(room).checks(profile) if bad)
+
+
+def _override(raw: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Set dotted keys. Raises ProfileError for what is none, goes through a value, or undoes an earlier one."""
+    if not isinstance(overrides, Mapping):
+        raise ProfileError(f"overrides {short(overrides)} are no dotted keys; write e.g. {{'sed.train.steps': 50}}")
+    done: list[str] = []
+    for dotted, value in copy.deepcopy(dict(overrides)).items():
+        if not isinstance(dotted, str) or not re.fullmatch(r"\w+(\.\w+)*", dotted, re.ASCII):
+            raise ProfileError(f"override {short(dotted)} is no dotted key; write e.g. sed.train.steps")
+        key, value = ("seeds", [value]) if dotted == "seed" else (dotted, value)
+        if lost := [before for before in done if f"{before}.".startswith(f"{key}.")]:
+            raise ProfileError(f"override {dotted!r} undoes {lost[0]!r}; give one of them, or {dotted!r} first")
+        *parents, leaf = key.split(".")
+        section = raw
+        for depth, parent in enumerate(parents, 1):
+            section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                where = ".".join(parents[:depth])
+                raise ProfileError(f"override {dotted!r}: {where} is a value, not a section (got {short(section)})")
+        section[leaf] = value
+        done.append(key)

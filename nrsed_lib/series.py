@@ -25,6 +25,9 @@ PLUGINS: dict[str, dict[str, str]] = {
     "studies": {"studies": "nrsed_lib.studies.settings"},
 }
 
+# Rooms that know what settings they can work with: `checks(profile)`, asked whenever a profile is loaded.
+LIMITS = tuple(f"nrsed_lib.{room}.limits" for room in ("data", "sed", "lass", "studies"))
+
 
 def plugin(setting: str, name: str) -> ModuleType:
     """The module that a profile's setting names, e.g. ("data.source", "synth")."""

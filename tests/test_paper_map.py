@@ -136,7 +136,7 @@ def setting_faults(text: str) -> list[str]:
                     faults.append(f"{profile}.yaml: {key} is {len(found) if length else found}, not {value}")
     for key, value in OVERRIDE.findall(text):
         try:
-            load_profile("mini", {key: value})
+            load_profile("mini" if key.startswith("studies.") else "paper", {key: value})
         except ProfileError as error:
             faults.append(str(error))
     spans = [span for span in re.findall(r"`[^`]*`", text) if " = " in span]

@@ -52,23 +52,16 @@ class Recording(File):
 
 
 def listed(data: Data) -> pd.DataFrame:
-    """The rows of data/recordings.csv whose class the profile uses.
+    """The rows of data/recordings.csv that a profile uses.
 
-    Raises DataError naming a row that breaks a rule, or the classes that have no recording in the needed role.
+    Raises DataError naming one that breaks a rule, or the classes that have none.
     """
     rows = [row.model_dump() for row in read_rows(DATA / "recordings.csv", Recording, "url")]
     table = pd.DataFrame(rows, columns=list(Recording.model_fields))
     wanted = {"target": data.classes, "noise": data.noise_classes}
-    for role, classes in wanted.items():
-        known = set(table.label[table.role == role])
-        missing = [c for c in classes if c not in known]
-        if missing:
-            key = {"target": "data.classes", "noise": "data.noise_classes"}[role]
-            raise DataError(
-                f"{key}: {missing} have no {role} recording in {DATA / 'recordings.csv'}; "
-                f"remove them or add recordings. It has {sorted(known)}"
-            )
     keep = [label in wanted[role] for role, label in zip(table.role, table.label, strict=True)]
+    if lost := sorted({*data.classes, *data.noise_classes} - {*table.label[keep]}):
+        raise DataError(f"{DATA / 'recordings.csv'} has no recording of {lost}; restore it")
     return table[keep].reset_index(drop=True)
 
 

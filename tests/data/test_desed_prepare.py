@@ -123,7 +123,7 @@ def test_what_is_wholly_missing_is_said_at_once(tree):
 
 
 def test_fewer_clips_are_taken_at_even_distances(tree):
-    strong = load_split(prepared(**{"data.nb_strong": 2}), "strong")
+    strong = load_split(prepared(**{"data.nb_strong": 2, "sed.batch.strong": 2}), "strong")
     assert strong.names == [names_of("synthetic_train", 3)[0], names_of("strong_real", 3)[-1]]
 
 

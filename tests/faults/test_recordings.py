@@ -314,7 +314,7 @@ def table(tmp_path, monkeypatch):
     return tmp_path / "recordings.csv"
 
 
-DATA = load_profile("open", {"data.classes": ["Dog"], "data.noise_classes": ["Rain"]}).data
+DATA = load_profile("open").data.model_copy(update={"classes": ["Dog"], "noise_classes": ["Rain"]})
 RAIN = ("https://nowhere.invalid/r.wav", "1" * 64, "1000", "noise", "Rain", "esc50:2", "CC0")
 
 

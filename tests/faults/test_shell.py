@@ -186,7 +186,7 @@ NASTY = [
 
 
 NAME = "".join(NASTY).replace("/", "")
-SETTINGS = {"llm.model": "".join(NASTY), "data.seed": 7}
+SETTINGS = {"llm.model": "".join(x for x in NASTY if x.isprintable()), "data.seed": 7}
 SMOKE = load_profile("smoke", SETTINGS)
 DONE = [("01", 0), ("02", 0), ("05", 0)]  # though the times of their files, and what Snakemake remembers, are all wrong
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -57,7 +58,9 @@ def test_replay_leaves_a_selection_that_needs_nothing_more(start, monkeypatch):
 
 def test_a_profile_without_answers_says_so(start):
     with pytest.raises(AnswerError, match=r"none\.json does not exist.*llm\.mode=live"):
-        selection.select(start(answers="none.json"))
+        run = start()
+        llm = run.profile.llm.model_copy(update={"answers": "none.json"})  # there when the profile was loaded
+        selection.select(replace(run, profile=run.profile.model_copy(update={"llm": llm})))
 
 
 def test_live_asks_once_a_label_set_and_not_for_what_people_answered(start, monkeypatch):

@@ -72,7 +72,7 @@ def test_a_score_outside_its_interval_and_another_verdict_are_named(here):
 
 @pytest.mark.parametrize(
     ("setting", "value", "compared"),
-    [("sed.train.steps", 7, 0), ("seed", 3, 0), ("studies.task9.steps", 7, 2), ("studies.seeds", [4], 2)],
+    [("sed.train.steps", 70, 0), ("seed", 3, 0), ("studies.task9.steps", 70, 2), ("studies.seeds", [4], 2)],
 )
 def test_other_settings_are_said_and_their_tables_not_compared(here, setting, value, compared):
     other = load_profile("mini", {setting: value})

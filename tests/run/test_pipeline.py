@@ -225,10 +225,10 @@ def test_every_command_has_help(here):
 def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, here, monkeypatch):
     shutil.copytree(here / "smoke", tmp_path / "smoke", ignore=shutil.ignore_patterns("0[2-8]_*", "report"))
     first = executed_at(tmp_path, "01_data_preparation")
-    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "llm.answers=absent.json", results=tmp_path)
+    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "llm.answers=mini.json", results=tmp_path)
     assert done.returncode == 1
     assert "02_llm_noise_selection stopped" in done.stderr + done.stdout
-    assert "absent.json" in done.stderr + done.stdout
+    assert "mini.json has no answer" in done.stderr + done.stdout
     assert executed_at(tmp_path, "01_data_preparation") == first
     assert not [*(tmp_path / "smoke" / "work" / "notebooks").glob("02_llm_noise_selection-*")]
 

@@ -10,7 +10,7 @@ from nrsed_lib.data.activity import active_regions
 from nrsed_lib.data.clips import Sources
 from nrsed_lib.data.soundscapes import generator
 from nrsed_lib.data.sources import SPLITS, Named, levelled, pack
-from nrsed_lib.data.synth import NOISES, TARGETS, synthesise
+from nrsed_lib.data.synth import synthesise
 from nrsed_lib.profile import Data
 
 # Draws of a class in each split, per training draw; at least two.
@@ -25,14 +25,7 @@ def prepare_sounds(run: Run) -> None:
 
 
 def synthesised_sources(data: Data, split: str) -> Sources:
-    """Draws of every class of the profile, from the parameter ranges of `split`.
-
-    Raises ValueError naming the classes that no generator makes.
-    """
-    for key, classes, known in (("classes", data.classes, TARGETS), ("noise_classes", data.noise_classes, NOISES)):
-        missing = [c for c in classes if c not in known]
-        if missing:
-            raise ValueError(f"data.{key}: no generator makes {missing}; use some of {sorted(known)}")
+    """Draws of every class of the profile, from the parameter ranges of `split`."""
     wanted = [(c, "target", data.nb_draws_per_class) for c in data.classes]
     wanted += [(c, "noise", data.nb_noise_draws_per_class) for c in data.noise_classes]
     draws = [(c, role, i) for c, role, nb in wanted for i in range(max(2, round(nb * DRAWS[split])))]
