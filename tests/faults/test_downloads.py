@@ -34,7 +34,7 @@ from nrsed_lib.data.desed.archives import unpack
 from nrsed_lib.data.desed.zenodo import fetch_record
 from nrsed_lib.data.download import fetch, fetch_published
 from nrsed_lib.data.tables import read_rows
-from nrsed_lib.errors import DataError, DownloadError
+from nrsed_lib.errors import DataError, DownloadError, FolderError
 from nrsed_lib.run import cli
 
 pytestmark = pytest.mark.timeout(20)  # what hangs has failed
@@ -384,7 +384,6 @@ def linked(path: Path, to: str) -> None:
 # What a mirror is, and what the message says of it.
 MIRRORS = {
     "missing": (None, ["No such file"]),
-    "a file": (lambda mirror: mirror.write_bytes(b""), ["Not a directory"]),
     "without the file": (Path.mkdir, ["No such file"]),
     "with another file": (lambda mirror: put(mirror, b"x" * 4000), ["hash"]),
     "with a cut file": (lambda mirror: put(mirror, BODY[:999]), ["hash"]),
@@ -633,7 +632,8 @@ def test_what_was_killed_while_unpacking_is_done_again(server, tmp_path, owned, 
 def test_the_place_of_a_record_is_a_file(server, tmp_path):
     serving(server, record(entry()))
     (tmp_path / "dataset").write_text("mine")
-    refused(lambda: fetch_record("public-eval", f"{server.url}/api"), str(tmp_path / "dataset"), "exists")
+    with pytest.raises(FolderError, match=r"NRSED_DATA=.*dataset is no folder; name a folder, or unset NRSED_DATA"):
+        fetch_record("public-eval", f"{server.url}/api")
     assert (tmp_path / "dataset").read_text() == "mine"
 
 
