@@ -26,7 +26,7 @@ def faults_of(error: ValidationError) -> str:
     """What a pydantic model found: where, what, and the value; the first few."""
     found = [
         f"{'.'.join(map(str, e['loc'])) or 'the whole'}: {e['msg']}"
-        + ("" if e["type"] == "missing" else f" (got {one_line(repr(e['input']))})")
+        + ("" if e["type"] == "missing" else f" (got {quoted(e['input'])})")
         for e in error.errors()
     ]
     return "; ".join(found[:5] + ([f"and {len(found) - 5} more"] if len(found) > 5 else []))

@@ -19,6 +19,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.separator import Separator, load_separator
+from nrsed_lib.profile import Profile
 from nrsed_lib.sed.detector import THRESHOLD, Detector, load_detector, median_filter
 from nrsed_lib.training import device
 
@@ -73,9 +74,12 @@ class Networks:
     askers: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run: Run, models: Iterable[str] = MODELS) -> Networks:
-        """Those that a run has trained, asked by the names of its classes. Raises StoreError when one is missing."""
-        profile = run.profile
+    def of(cls, run: Run, models: Iterable[str] = MODELS, profile: Profile | None = None) -> Networks:
+        """Those that a run has trained, asked by the names of its classes. Raises StoreError when one is missing.
+
+        profile: to compute by, e.g. in another precision, if not by the run's.
+        """
+        profile = profile or run.profile
         return cls(
             {model: load_detector(run.find(model), profile) for model in models},
             load_separator(run.find("separator"), profile),

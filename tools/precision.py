@@ -7,7 +7,6 @@ trained and the run is only read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ def in_precision(profile: Profile, bfloat16: bool) -> Profile:
 def frame_scores(run: Run, condition: str, bfloat16: bool) -> dict[str, Tensor]:
     """(nb_clips, nb_classes, nb_frames) float16 by system, on the CPU: what notebook 06 keeps, in either precision."""
     profile, clips = in_precision(run.profile, bfloat16), load_split(run, "test")
-    networks = Networks.of(replace(run, profile=profile))
+    networks = Networks.of(run, profile=profile)
     scores, _ = score_mixtures(networks, load_condition(run, condition), clips.weak())
     return {name: s.half().cpu() for name, s in scores.items()}
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from nrsed_lib.errors import DataError
+from nrsed_lib.errors import DataError, faults_of
 
 Text = Annotated[str, StringConstraints(pattern=r"\S")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -42,17 +42,9 @@ def read_rows(path: Path, form: type[R], key: str) -> list[R]:
                 if line != reader.line_num:
                     raise DataError(f"{path}, line {reader.line_num}: {key} is that of line {line}; remove one of them")
     except ValidationError as error:
-        raise DataError(f"{path}, line {reader.line_num}: {fault(error)}; correct it") from None
+        raise DataError(f"{path}, line {reader.line_num}: {faults_of(error)}; correct it") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is no text in UTF-8 ({error.reason}); save it as such") from error
     except (OSError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}; restore it") from error
     return [row for _, row in rows.values()]
-
-
-def fault(error: ValidationError) -> str:
-    """The first of them: where, what, and the value, shortened."""
-    first = error.errors()[0]
-    value = repr(first["input"])
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']} (got {value if len(value) <= 80 else value[:77] + '...'})"

@@ -17,7 +17,7 @@ from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import alone, executed, job_key, log_of, show
 from nrsed_lib.run.provenance import commit, watched
 from nrsed_lib.series import SERIES
-from nrsed_lib.store import atomic, keep_sums, write_json
+from nrsed_lib.store import atomic, keep_sums
 
 
 def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mapping[str, Any], seed: int) -> Path:
@@ -75,13 +75,13 @@ def execute(notebook: str, profile_name: str, profile: Profile, overrides: Mappi
 
 
 def note(notebook: Path, about: Mapping[str, str]) -> None:
-    """Keep in the notebook what made it, and of its progress bars how they ended."""
+    """Keep in a notebook that is not in its place yet what made it, and of its progress bars how they ended."""
     content = json.loads(notebook.read_text())
     for cell in content["cells"]:
         if cell["cell_type"] == "code":
             cell["outputs"] = _joined(cell["outputs"])
     content["metadata"]["nrsed"] = dict(about)
-    write_json(notebook, content)
+    notebook.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from nrsed_lib.store import keep_sums, write_json, write_table, write_tensors
 from nrsed_lib.training import fit, keep, kept
 
 SMOKE = load_profile("smoke")
-STEPS = 4
+STEPS = 2
 
 
 @pytest.fixture(autouse=True)

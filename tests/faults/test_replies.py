@@ -263,7 +263,7 @@ TAKEN: dict[str, Wire] = {
 
 
 def settings(**changed: Any) -> Llm:
-    given = {"mode": "live", "answers": "none.json", "model": "tiny", "timeout_s": 5, "max_retries": 1, "max_repairs": 1}
+    given = {"mode": "live", "answers": "no.json", "model": "tiny", "timeout_s": 5, "max_retries": 1, "max_repairs": 1}
     return Llm(**{**given, **changed})
 
 

@@ -17,7 +17,7 @@ from nrsed_lib.errors import ProfileError
 from nrsed_lib.llm.selection import select
 from nrsed_lib.paths import NOTEBOOKS, results_root
 from nrsed_lib.profile import load_profile
-from nrsed_lib.run.jobs import alone, facts
+from nrsed_lib.run.jobs import alone, done_parts, facts
 from nrsed_lib.run.parts import compute, parts
 from nrsed_lib.sed.finetuning import RECIPES
 from nrsed_lib.store import read_tensors
@@ -123,6 +123,7 @@ def test_with_an_executor_data_sets_on_disk_are_converted_by_jobs(tmp_path):
         assert "torch.distributed" not in line
     jobs = ahead.split("rule ")
     (data,) = (job for job in jobs if job.startswith("data_preparation"))
-    assert all(f"parts/01-seed0/{part}" in data for part in parts("01", paper))
+    folder = done_parts(paper, "01", 0).name
+    assert all(f"parts/{folder}/{part}" in data for part in parts("01", paper))
     asked = {job.partition("compute ")[2][:2]: "gpu=0" in job for job in jobs if " compute " in job}
     assert asked == {"01": True, "03": False, "04": False, "05": False, "06": False}

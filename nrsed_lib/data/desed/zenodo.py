@@ -11,8 +11,8 @@ from pydantic import AfterValidator, AliasPath, BaseModel, ConfigDict, Field, No
 from nrsed_lib.data.desed.archives import PART, parts_of, unpack
 from nrsed_lib.data.download import Url, inside, obtain
 from nrsed_lib.data.http import ask, body
-from nrsed_lib.data.tables import Row, Text, fault, read_rows
-from nrsed_lib.errors import DownloadError
+from nrsed_lib.data.tables import Row, Text, read_rows
+from nrsed_lib.errors import DownloadError, faults_of
 from nrsed_lib.paths import DATA, cache_root, data_root
 from nrsed_lib.store import one_at_a_time
 
@@ -76,7 +76,7 @@ def fetch_record(name: str, api: str = API) -> list[Path]:
                 begun.replace(mark)
             cache.with_suffix(".lock").unlink(missing_ok=True)  # who waits for it finds the mark there
     except (OSError, ValueError) as error:
-        said = fault(error) if isinstance(error, ValidationError) else error
+        said = faults_of(error) if isinstance(error, ValidationError) else error
         raise DownloadError(
             f"cannot read Zenodo record {record} because {said}\n  remedy: check the connection, and the room and "
             f"rights in {target}, and run again, or download https://zenodo.org/records/{record} by hand and unpack it "
