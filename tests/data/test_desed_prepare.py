@@ -22,7 +22,7 @@ from desed_tree import (
 )  # fmt: skip
 from typer.testing import CliRunner
 
-from nrsed_lib.artefacts import open_run
+from nrsed_lib.artefacts import open_run, shown_folder
 from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.desed import audioset
 from nrsed_lib.data.desed.check import check_desed
@@ -232,7 +232,7 @@ def test_the_check_of_a_damaged_tree(tree):
         "short": 1, "clipped": 1, "renamed": 2, "duplicate_rows": 1,
     }  # fmt: skip
     assert row[list(found)].to_dict() == found
-    path = run.tables / "missing" / "unlabelled.tsv"
+    path = shown_folder(run.profile) / "missing" / "unlabelled.tsv"
     assert str(path) in row.remedy and "the form on https://project.inria.fr/desed/" in row.remedy
     faults = pd.read_csv(path, sep="\t").set_index("filename").error
     assert faults.index.tolist() == names[:3] and faults.iloc[[0, 2]].tolist() == ["missing", "empty file"]
@@ -278,7 +278,8 @@ def test_the_published_label_files_with_audio_for_a_few_clips(tree, shared):
     for part in published:
         row = table.loc[part]
         assert (row.listed, row.present, row.unreadable) == (PARTS[part].nb_clips, SAMPLE, 0)
-        assert row.missing == len(pd.read_csv(run.tables / "missing" / f"{part}.tsv", sep="\t")) == row.listed - SAMPLE
+        missing = pd.read_csv(shown_folder(run.profile) / "missing" / f"{part}.tsv", sep="\t")
+        assert row.missing == len(missing) == row.listed - SAMPLE
     assert table.loc["wild_test_-5dB", "present"] == SAMPLE
     prepare(run)
     test = load_split(run, "test")

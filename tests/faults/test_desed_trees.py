@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from desed_tree import CLASSES, SMALL, folder_of, make_tree, names_of, tone
 
-from nrsed_lib.artefacts import open_run
+from nrsed_lib.artefacts import open_run, shown_folder
 from nrsed_lib.data.desed import check, shards
 from nrsed_lib.data.desed.audioset import AUDIO, LABELS, NAMES
 from nrsed_lib.data.desed.layout import PARTS, listing
@@ -364,8 +364,8 @@ def sick(sound, tmp_path_factory):
         patch.setattr(check, "PARTS", {NONE: PARTS[NONE]})
         row = check.check_desed(run).set_index("part").loc[NONE]
         prepare(run)
-        faults = pd.read_csv(run.tables / "missing" / f"{NONE}.tsv", sep="\t").set_index("filename")["error"]
-        yield row, faults, load_split(run, NONE).names
+        faults = pd.read_csv(shown_folder(run.profile) / "missing" / f"{NONE}.tsv", sep="\t")
+        yield row, faults.set_index("filename")["error"], load_split(run, NONE).names
 
 
 @pytest.mark.timeout(60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from nrsed_lib.artefacts import Run
+from nrsed_lib.artefacts import Run, shown_folder
 from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.desed.audioset import isolated_sounds
 from nrsed_lib.data.desed.layout import PARTS, WILD_SNRS, Listing, condition_part, listing
@@ -25,7 +25,7 @@ def check_desed(run: Run) -> pd.DataFrame:
     follow), clipped (three samples in a row at full scale); renamed (another extension than listed),
     duplicate_rows, events, list_hash of the clips that can be used. A part without a label file, or with one that
     breaks a rule, has listed = 0 and the reason in `remedy`. The clips that the profile uses and that are
-    missing or broken are in `results/<profile>/missing/<part>.tsv` (filename, error), the list that the
+    missing or broken are in `results/runs/<profile>/missing/<part>.tsv` (filename, error), the list that the
     organisers ask for.
     """
     data = run.profile.data
@@ -57,7 +57,7 @@ def _walk(run: Run, of: Listing, needed: bool) -> dict[str, object]:
             bad[["name", "problem"]].set_axis(["filename", "error"], axis=1),
         ]
     )
-    path = run.tables / "missing" / f"{of.part}.tsv"
+    path = shown_folder(run.profile) / "missing" / f"{of.part}.tsv"
     remove(path)
     remedy = ""
     if needed and len(faults):
