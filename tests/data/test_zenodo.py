@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shlex
 import sys
 import threading
 import zipfile
@@ -119,11 +120,11 @@ def test_every_record_has_a_place():
 @pytest.fixture
 def seven_zip(tmp_path, monkeypatch):
     """A command 7z that joins what it is given and lists or unpacks it as a zip: is it called with the right file?"""
-    program = tmp_path / "bin" / "7z"
+    program, script = tmp_path / "bin" / "7z", tmp_path / "7z.py"
     program.parent.mkdir()
-    program.write_text(
-        f"""#!{sys.executable}
-import io, pathlib, sys, zipfile
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(script)])} "$@"\n')
+    script.write_text(
+        """import io, pathlib, sys, zipfile
 command, *options, path = sys.argv[1:]
 path = pathlib.Path(path)
 parts = [*sorted(path.parent.glob(path.stem + ".z[0-9][0-9]")), path]
@@ -131,7 +132,7 @@ try:
     archive = zipfile.ZipFile(io.BytesIO(b"".join(p.read_bytes() for p in parts)))
     if command == "l":
         for m in archive.infolist():
-            print(f"Path = {{m.filename}}\\nSize = {{m.file_size}}\\nAttributes = A -rw-r--r--\\nEncrypted = -\\n")
+            print(f"Path = {m.filename}\\nSize = {m.file_size}\\nAttributes = A -rw-r--r--\\nEncrypted = -\\n")
     else:
         archive.extractall(options[1].removeprefix("-o"))
 except zipfile.BadZipFile:

@@ -1,6 +1,7 @@
 """What a run starts, with a notebook that sleeps, for the tests to end: `busy.py snakemake|shell|job|pool FOLDER`."""
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ sys.modules["torch"] = SimpleNamespace(set_num_threads=int)  # type: ignore[assi
 from nrsed_lib.processes import PARENT, as_ctrl_c, each, end_with, started  # noqa: E402
 
 PIPELINE = Path(sys.modules["nrsed_lib"].__path__[0], "run", "pipeline.py").read_text()
-SNAKEFILE = "rule job:\n    output: 'done'\n    shell: '{config[python]} {config[busy]} job .'\n"
+SNAKEFILE = "rule job:\n    output: 'done'\n    shell: '{config[python]:q} {config[busy]:q} job .'\n"
 SCHEDULER = next(text for text in PIPELINE.split('"""') if "snakemake.cli" in text)  # not to load the rest of it
 CELL = "import pathlib, time; pathlib.Path('begun').touch(); time.sleep(600)"
 
@@ -30,7 +31,7 @@ def snakemake(folder: Path) -> None:
 
 
 def shell(folder: Path) -> None:
-    run(folder, "bash", "-c", f"{sys.executable} {Path(__file__).resolve()} job .; true")
+    run(folder, "bash", "-c", f"{shlex.join([sys.executable, str(Path(__file__).resolve())])} job .; true")
 
 
 def job(folder: Path) -> None:

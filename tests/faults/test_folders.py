@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -222,7 +223,7 @@ STREAMS = {
 def streamed():
     """All of them at once: most of a command's time is its start."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    lines = {line: line.replace("{nrsed}", f"{sys.executable} -m nrsed_lib.run.cli") for line in STREAMS}
+    lines = {line: line.replace("{nrsed}", f"{shlex.quote(sys.executable)} -m nrsed_lib.run.cli") for line in STREAMS}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment}
     running = {name: subprocess.Popen(["bash", "-c", line], **pipes) for name, line in lines.items()}
     return {name: (*process.communicate(), process.returncode) for name, process in running.items()}

@@ -1,6 +1,7 @@
 """What a run needs: found where it is, named with its remedy where it is not; sizes against arithmetic."""
 
 import json
+import shlex
 import subprocess
 
 import pytest
@@ -146,8 +147,10 @@ def test_make_paper_looks_before_it_runs():
     lines = subprocess.run(
         ["make", "-n", "paper", "SET=seed=3", "READY="], capture_output=True, text=True, cwd=ROOT
     ).stdout.splitlines()
-    commands = [" ".join(line.split()[1:]) for line in lines if "bin/nrsed " in line]
-    assert commands == ["plan --profile paper --set seed=3", "run --profile paper --set seed=3"]
+    commands = [line.partition("nrsed_lib.run.cli ")[2].strip() for line in lines if "nrsed_lib.run.cli " in line]
+    assert [shlex.split(line) for line in commands] == [
+        [c, "--profile", "paper", "--set", "seed=3"] for c in ("plan", "run")
+    ]
 
 
 def test_weights_are_named_with_the_hash_of_their_file(empty):

@@ -36,7 +36,7 @@ def _inside(path: str) -> str:
     return path
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, StringConstraints(pattern=r"\S")]  # as it is: captions are looked up
 WavPath = Annotated[Text, AfterValidator(_inside)]
 
 
