@@ -17,8 +17,8 @@ unexport PROFILE SET CORES EXECUTOR DEVICES ONLY
 quoted   = '$(subst ','\'',$(value $(1)))'
 option   = $(if $(value $(2)),--$(1) $(call quoted,$(2)))
 GIVEN    = $(subst ','\'',$(value SET))
-SETTINGS = $(if $(GIVEN),--set '$(firstword $(GIVEN)) $(foreach w,$(wordlist 2,$(words $(GIVEN)),$(GIVEN)),$(if \
-           $(findstring =,$(w)),' --set ')$(w))')
+SETTINGS = $(if $(GIVEN),--set '$(strip $(firstword $(GIVEN)) $(foreach w,$(wordlist 2,$(words $(GIVEN)),$(GIVEN)),$(if \
+           $(findstring =,$(w)),' --set ')$(w)))')
 OPTIONS  = $(call option,cores,CORES) $(call option,executor,EXECUTOR) $(call option,devices,DEVICES) $(SETTINGS)
 # Modules, not the scripts in $(BIN): these begin with the path of this folder, which may have a space.
 NRSED    = $(BIN)/python -m nrsed_lib.run.cli
