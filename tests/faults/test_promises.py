@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -13,11 +15,14 @@ import pytest
 import torch
 from torch import nn
 from tqdm import tqdm
+from wire import http, wire
 
 from nrsed_lib import store
 from nrsed_lib.artefacts import Run, open_run, run_folder
 from nrsed_lib.errors import StoreError
-from nrsed_lib.profile import load_profile
+from nrsed_lib.llm.asking import ask_all
+from nrsed_lib.llm.noise import NoiseAnswer, noise_questions
+from nrsed_lib.profile import Llm, load_profile
 from nrsed_lib.run.clean import clean, superfluous
 from nrsed_lib.run.jobs import executed, show
 from nrsed_lib.store import keep_sums, write_json, write_table, write_tensors
@@ -55,8 +60,8 @@ def learn() -> None:
     show(SMOKE, ("03", 0))
 
 
-def killed_at(replacement: int, late: bool) -> bool:
-    """`learn` in a process of its own that is killed at its nth replacement of a file, before or after it; False if
+def killed_at(replacement: int, late: bool, work: Callable[[], object] = learn) -> bool:
+    """`work` in a process of its own that is killed at its nth replacement of a file, before or after it; False if
     it came to its end."""
     if (child := os.fork()) == 0:
         real, count = os.replace, 0
@@ -74,7 +79,7 @@ def killed_at(replacement: int, late: bool) -> bool:
         tqdm.set_lock(threading.RLock())  # its own is shared with the parent, and would be held for ever
         store.os.replace = replace  # type: ignore[attr-defined]
         try:
-            learn()
+            work()
             os._exit(0)
         finally:
             os._exit(1)
@@ -138,3 +143,21 @@ def test_nothing_damaged_is_used(results: Path) -> None:
         Run(SMOKE, "04", 0).find("theta")
     learn()
     assert Run(SMOKE, "04", 0).find("theta").read_bytes() == whole
+
+
+def test_nothing_asked_and_answered_is_asked_again_or_lost(tmp_path: Path, monkeypatch) -> None:
+    """Killed after every single answer; each is paid for once, and all are there."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123")
+    questions = noise_questions([[label] for label in ("Dog", "Speech", "Cat")], ["Door", "Rain"])
+    llm = Llm(mode="live", answers="none.json", model="tiny", timeout_s=60, max_retries=0, max_repairs=0)
+    good = {"model": "tiny-1", "choices": [{"message": {"content": json.dumps({"noise_classes": ["Door"]})}}]}
+    path = tmp_path / "answers.json"
+    with wire(http(good)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        ask_all(questions[:1], llm, [tmp_path / "other.json"])  # so that every child finds all imported
+        paid = len(server.requests)
+        for n in range(len(questions)):
+            assert killed_at(1, True, lambda: ask_all(questions, llm, [path])), "no answer was filed by itself"
+            assert len(NoiseAnswer.read(path)) == n + 1
+        answers = ask_all(questions, llm, [path])
+        assert len(server.requests) - paid == len(questions) == len(answers) == len(NoiseAnswer.read(path))
