@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
+from toy import train
 
 from nrsed_lib.artefacts import SHOWN, Run, maker_of, open_run, run_folder, shown_folder
 from nrsed_lib.errors import StoreError
@@ -20,7 +20,6 @@ from nrsed_lib.run.pipeline import provenance, to_do
 from nrsed_lib.run.provenance import run_json
 from nrsed_lib.series import maker
 from nrsed_lib.store import SUMS, atomic, keep_sums, read_tensors, write_json, write_table, write_tensors
-from nrsed_lib.training import fit, keep, kept
 
 SMOKE = load_profile("smoke")
 
@@ -116,22 +115,8 @@ def test_a_clip_list_is_as_good_as_its_index(suffix: str, damage: str) -> None:
     assert not audio.exists(), "the audio is taken for whole, and its list is never made again"
 
 
-def learn(run: Run) -> tuple[bytes, bytes]:
-    """A training of a few steps, its checkpoint, history and weights, as notebooks do it."""
-    torch.manual_seed(0)
-    network, files = nn.Linear(2, 1), (run.folder / "theta.safetensors", run.folder / "history_theta.csv")
-    if kept(*files) is None:
-        descent = torch.optim.SGD(network.parameters(), lr=0.1)
-
-        def step(i: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-            loss = network(torch.randn(3, 2, generator=generator)).square().mean()
-            descent.zero_grad()
-            loss.backward()
-            descent.step()
-            return {"loss": loss.detach()}
-
-        keep(*files, network.state_dict(), fit("theta", step, {"network": network}, 5, run.folder, 0))
-    return files[0].read_bytes(), files[1].read_bytes()
+def learn(run: Run) -> list[bytes]:
+    return [file.read_bytes() for file in train(run, steps=5)]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -146,7 +131,7 @@ def test_a_training_of_which_something_is_damaged_comes_to_the_same_bytes(file: 
     for name in file:
         DAMAGES[damage][0](run_folder(SMOKE, "03", 0) / name)
     assert learn(open_run("03", SMOKE)) == made
-    assert read_tensors(Run(SMOKE, "04", 0).find("theta"))[0].keys() == {"weight", "bias"}
+    assert read_tensors(Run(SMOKE, "04", 0).find("theta"))[0].keys() == {"0.weight", "0.bias", "2.weight", "2.bias"}
 
 
 def finish(job: tuple[str, int]) -> None:

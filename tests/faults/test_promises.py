@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from torch import nn
+from toy import train
 from tqdm import tqdm
 from wire import http, wire
 
@@ -26,7 +26,6 @@ from nrsed_lib.profile import Llm, load_profile
 from nrsed_lib.run.clean import clean, superfluous
 from nrsed_lib.run.jobs import executed, show
 from nrsed_lib.store import keep_sums, write_json, write_table, write_tensors
-from nrsed_lib.training import fit, keep, kept
 
 SMOKE = load_profile("smoke")
 STEPS = 2
@@ -41,22 +40,8 @@ def results(tmp_path, monkeypatch):
 def learn() -> None:
     """A notebook that trains, with a checkpoint at every step, and leaves weights, a history and a table."""
     run = open_run("03", SMOKE)
-    files = run.folder / "theta.safetensors", run.folder / "history_theta.csv"
-    if kept(*files) is None:
-        torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(2, 3), nn.Dropout(0.5), nn.Linear(3, 1))
-        descent = torch.optim.Adam(network.parameters(), lr=0.1)
-
-        def step(i: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
-            loss = network(torch.randn(3, 2, generator=generator)).square().mean()
-            descent.zero_grad()
-            loss.backward()
-            descent.step()
-            return {"loss": loss.detach()}
-
-        state = {"network": network, "optimiser": descent}
-        keep(*files, network.state_dict(), fit("theta", step, state, STEPS, run.folder, 0, checkpoint_every_s=0))
-    write_table(run.tables / "learnt.csv", pd.read_csv(files[1]))
+    _, history = train(run, STEPS, checkpoint_every_s=0)
+    write_table(run.tables / "learnt.csv", pd.read_csv(history))
     show(SMOKE, ("03", 0))
 
 
