@@ -78,14 +78,13 @@ def open_run(
 ) -> Run:
     """Open a notebook, by its id, of a run; its folder holds only what this very notebook made, and all of it whole.
 
-    overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the training seed, the
-    profile's first one by default.
+    overrides: dotted profile keys, e.g. {"sed.train.steps": 50}. seed: the profile's first one by default.
     """
     if notebook not in SERIES:
         raise StoreError(f"no notebook {notebook!r}: use one of {', '.join(SERIES)}")
     if not isinstance(profile, Profile):
         profile = load_profile(profile, overrides)
-    run = Run(profile, notebook, profile.seeds[0] if seed is None else seed)
+    run = Run(profile, notebook, seed_of(notebook, profile, profile.seeds[0] if seed is None else seed))
     keep_sums(run.folder)
     for lost in [file for file in noted(run.folder) if not whole(file)]:
         for file in noted(run.folder):
@@ -107,6 +106,11 @@ def maker_of(artefact: str, profile: Profile, seed: int | None = None) -> Run:
     return Run(profile, maker(artefact)[0], profile.seeds[0] if seed is None else seed)
 
 
+def seed_of(notebook: str, profile: Profile, seed: int) -> int:
+    """Whose execution of a notebook serves `seed`: its own; the first one's, where the notebook runs but once."""
+    return seed if SERIES[notebook].each_seed(profile.data.source) else profile.seeds[0]
+
+
 def job_name(notebook: str, seed: int) -> str:
     """Of a notebook's execution, e.g. "03_sed_training-seed0"."""
     return SERIES[notebook].name + (f"-seed{seed}" if SERIES[notebook].per_seed else "")
@@ -114,6 +118,7 @@ def job_name(notebook: str, seed: int) -> str:
 
 def run_folder(profile: Profile, notebook: str, seed: int) -> Path:
     """Where a notebook leaves its artefacts (never committed)."""
+    seed = seed_of(notebook, profile, seed)
     return results_root() / profile.name / "work" / job_name(notebook, seed) / run_key(notebook, profile, seed)
 
 
@@ -136,16 +141,16 @@ def run_key(notebook: str, profile: Profile, seed: int) -> str:
 
 def _key(notebook: str, profile: Profile, seed: int, values: Mapping[str, Any], known: dict[tuple, str]) -> str:
     """values: of the profile. known: keys found on the way, as several notebooks need the same."""
+    spec, seed = SERIES[notebook], seed_of(notebook, profile, seed)
     if (found := known.get((notebook, seed))) is not None:
         return found
-    spec = SERIES[notebook]
-    seeds, needs = [seed] if spec.per_seed else profile.seeds, spec.needed(profile.data.source)
+    seeds, needs = profile.seeds if spec.over_seeds else [seed], spec.needed(profile.data.source)
     known[notebook, seed] = digest(
         {p: file_digest(p) for p in code_of(notebook_file(notebook), besides=plugins_of(notebook, profile))},
         {str(p.relative_to(ROOT)): file_digest(str(p)) for pattern in spec.files for p in sorted(ROOT.glob(pattern))},
         {section: setting(values, section) for section in spec.reads},
-        seed if spec.per_seed else None,
-        [[_key(n, profile, s, values, known) for s in (seeds if SERIES[n].per_seed else [seed])] for n in needs],
+        seed,
+        [[_key(n, profile, s, values, known) for s in seeds] for n in needs],
         *([used] if (used := weights_of(notebook, profile)) else []),
     )
     return known[notebook, seed]

@@ -61,7 +61,6 @@ class Data(Section):
     nb_noise_draws_per_class: kinds.Count = 6  # training draws of a synthesised noise class
     max_events_per_clip: Annotated[int, Field(ge=1, le=50)] = 4
     snrs_db: kinds.Conditions = [10.0, 5.0, 0.0, -5.0]  # test conditions after "clean", easy to hard
-    seed: kinds.Seed = 0  # of the data set; the training seeds are `seeds`
 
     @property
     def nb_samples(self) -> int:
@@ -196,7 +195,6 @@ class LassTrain(Schedule):
     batch: kinds.Size
     seconds: kinds.Seconds  # of each training mixture
     snr_db: SnrRange = (-10.0, 10.0)
-    seed: kinds.Seed = 0  # the separator is a pretrained model in the paper: one for all seeds
 
 
 class Lass(Section):
@@ -225,7 +223,8 @@ class Profile(Section):
     """A whole run."""
 
     name: kinds.FolderName
-    seeds: kinds.Seeds = [0]  # of training; the tables have a row for each
+    # a seed deals everything anew: recordings, soundscapes, noise, trainings; the tables have a row for each
+    seeds: kinds.Seeds = [0]
     data: Data
     llm: Llm
     sed: Sed

@@ -55,9 +55,10 @@ class Notebook:
     needs: ids of those before it. spared: data source -> those that it can do without there. reads: dotted sections
     of the profile. files: committed inputs, as patterns from the root. makes: artefacts that others ask for, by name
     or pattern -> how their files end. parts: what it computes in parts (`Parts`), if it takes long. tables: those of
-    its results that tell one run from another (`run.compare`). per_seed: it runs once for each training seed.
-    threads: of one execution. learns: it trains or tests networks, on a GPU where there is one. over_seeds: it reads
-    every seed of what it needs. study: it is one of the separation studies, which run when they are asked for.
+    its results that tell one run from another (`run.compare`). per_seed: it runs for each seed;
+    once: but not with these data sources, which were dealt by those who publish them. threads: of one execution.
+    learns: it trains or tests networks, on a GPU where there is one. over_seeds: it reads every seed of what it needs.
+    study: it is one of the separation studies, which run when they are asked for, with the profile's first seed.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Notebook:
     parts: Parts | None = None
     tables: tuple[str, ...] = ()
     per_seed: bool = False
+    once: tuple[str, ...] = ()
     threads: int = 1
     learns: bool = False
     over_seeds: bool = False
@@ -77,6 +79,10 @@ class Notebook:
     def needed(self, source: str) -> tuple[str, ...]:
         """Ids of those before it, where clips come from `source`."""
         return tuple(id_ for id_ in self.needs if id_ not in self.spared.get(source, ()))
+
+    def each_seed(self, source: str) -> bool:
+        """Whether it runs for each seed, where clips come from `source`; else for the first alone."""
+        return self.per_seed and source not in self.once
 
 
 NETWORK = ".safetensors"
@@ -90,6 +96,8 @@ SERIES: dict[str, Notebook] = {
         files=("data/recordings.csv", "data/*.yaml", "data/scenarios/*.yaml"),
         makes=dict.fromkeys(("strong", "weak", "unlabelled", "validation", "test", "test_*", "sources-*"), ".npy"),
         parts=Parts("shard", "nrsed_lib.data.desed.prepare:make_shard"),
+        per_seed=True,
+        once=("desed",),
     ),
     "02": Notebook(
         "02_llm_noise_selection",
@@ -98,6 +106,8 @@ SERIES: dict[str, Notebook] = {
         reads=("llm",),
         files=("data/answers/*.json", "data/vocabulary/*.csv"),
         makes={"selection": ".json"},
+        per_seed=True,
+        once=("desed",),
     ),
     "03": Notebook(
         "03_sed_training",
@@ -123,6 +133,7 @@ SERIES: dict[str, Notebook] = {
         reads=("lass", "evaluate.nb_separation_mixtures"),
         makes={"separator": NETWORK},
         parts=Parts("artefact", "nrsed_lib.lass.training:train_separator", shared=True),
+        per_seed=True,
         learns=True,
     ),
     "06": Notebook(
@@ -180,11 +191,10 @@ SERIES: dict[str, Notebook] = {
     "12": Notebook(
         "12_back_to_the_paper",
         needs=("06", "10", "11"),
-        reads=("seeds", "evaluate.nb_bootstrap", "lass"),
+        reads=("evaluate.nb_bootstrap", "lass"),
         files=(*CAPTIONS, "data/paper/table1.csv"),
         tables=("language_claims.csv",),
         learns=True,
-        over_seeds=True,
         study=True,
     ),
 }

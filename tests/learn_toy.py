@@ -67,7 +67,7 @@ def separator(name: str, steps: int) -> None:
     settings = Lass(**sizes, dprnn_layers=1, dprnn_hidden=4, train=train)  # type: ignore[arg-type]
     run = Run(load_profile("smoke"), "05", 0)
     net = Separator(settings).to(device())
-    mix_and_separate(net, sources, settings.train, run.folder)
+    mix_and_separate(net, sources, settings.train, run.folder, run.seed)
 
 
 torch.set_num_threads(1)

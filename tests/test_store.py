@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from nrsed_lib import artefacts
-from nrsed_lib.artefacts import open_run, run_key, shown_folder
+from nrsed_lib.artefacts import open_run, run_folder, run_key, shown_folder
 from nrsed_lib.errors import StoreError
 from nrsed_lib.profile import load_profile
+from nrsed_lib.run.jobs import jobs
 from nrsed_lib.series import SERIES, STUDIES
 from nrsed_lib.store import atomic, read_tensors, write_table, write_tensors
 
@@ -59,7 +60,23 @@ def test_seeds_have_their_own_folders_and_keys():
     one, two = open_run("03", "smoke", seed=1), open_run("03", "smoke", seed=2)
     assert one.folder != two.folder
     assert run_key("03", one.profile, 1) != run_key("03", one.profile, 2)
-    assert run_key("05", one.profile, 1) == run_key("05", one.profile, 2)
+
+
+def test_what_publishers_have_dealt_is_the_same_for_all_seeds():
+    several = load_profile("smoke", {"seeds": [1, 2]})
+    published = several.model_copy(update={"data": several.data.model_copy(update={"source": "desed"})})
+    for profile, alike in ((several, False), (published, True)):
+        for notebook in ("01", "02"):
+            assert (run_key(notebook, profile, 1) == run_key(notebook, profile, 2)) is alike
+            assert (run_folder(profile, notebook, 1) == run_folder(profile, notebook, 2)) is alike
+        assert run_key("05", profile, 1) != run_key("05", profile, 2)
+        assert [seed for id_, seed in jobs(profile) if id_ == "01"] == ([1] if alike else [1, 2])
+
+
+def test_the_studies_are_of_the_first_seed_and_tables_of_all():
+    one, two = load_profile("smoke"), load_profile("smoke", {"seeds": [0, 1]})
+    same = {id_ for id_ in SERIES if run_key(id_, one, 0) == run_key(id_, two, 0)}
+    assert same == {*SERIES} - {"07", "08"}
 
 
 def test_what_is_missing_says_who_makes_it():

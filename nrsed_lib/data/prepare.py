@@ -37,9 +37,9 @@ def prepare(run: Run) -> None:
     for split, (sounds, known) in CLIP_SPLITS.items():
         if not (run.folder / f"{split}.npy").exists():
             targets = load_sources(run, sounds).select("target")
-            known(compose(data, targets, split, getattr(data, f"nb_{split}"))).save(run.folder, split)
+            known(compose(data, targets, split, getattr(data, f"nb_{split}"), run.seed)).save(run.folder, split)
     if not any(run.folder.glob("test_*.npy")):
-        audio, table = compose_noise(data, load_split(run, "test"), load_sources(run, "test"))
+        audio, table = compose_noise(data, load_split(run, "test"), load_sources(run, "test"), run.seed)
         with atomic(run.folder / "test_noise.tsv") as temporary:
             table.to_csv(temporary, sep="\t", index=False)
         save_audio(run.folder / "test_noise.npy", audio)

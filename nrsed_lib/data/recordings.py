@@ -146,20 +146,20 @@ def prepare_sounds(run: Run) -> None:
     went where, with its source and licence."""
     missing = [split for split in SPLITS if not (run.folder / f"sources-{split}.npy").exists()]
     if missing or not (run.folder / "recordings.csv").exists():
-        sources, table = recorded_sources(run.profile.data)
+        sources, table = recorded_sources(run.profile.data, run.seed)
         write_table(run.folder / "recordings.csv", table)
         for split in missing:
             sources[split].save(run.folder, split)
     write_table(run.tables / "recordings.csv", pd.read_csv(run.folder / "recordings.csv"))
 
 
-def recorded_sources(data: Data) -> tuple[dict[str, Sources], pd.DataFrame]:
+def recorded_sources(data: Data, seed: int) -> tuple[dict[str, Sources], pd.DataFrame]:
     """Sounds of each split, and the table of recordings with the split each went to.
 
     The table has the columns of data/recordings.csv, then split, nb_parts and seconds kept.
     """
     table = listed(data)
-    table["split"] = split_by_source(table, data.seed)
+    table["split"] = split_by_source(table, seed)
     paths = fetch_all(zip(table.url, table.sha256, table.bytes, strict=True), title="recordings")
     first = ~table.duplicated(["sha256", "label"]).to_numpy()  # the same file under two names is heard once
     sounds: dict[str, list[Named]] = {split: [] for split in SPLITS}

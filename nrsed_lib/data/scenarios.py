@@ -57,7 +57,7 @@ class Scenarios:
         return fit
 
 
-def compose_noise(data: Data, clips: Clips, sources: Sources) -> tuple[Tensor, pd.DataFrame]:
+def compose_noise(data: Data, clips: Clips, sources: Sources, seed: int) -> tuple[Tensor, pd.DataFrame]:
     """Noise tracks of the test `clips` from the noise `sources`, and what they hold.
 
     → int16 (nb_clips, nb_samples); a table: filename, scenario, onset s, offset s, event_label.
@@ -68,7 +68,7 @@ def compose_noise(data: Data, clips: Clips, sources: Sources) -> tuple[Tensor, p
     rows: list[tuple[str, str, float, float, str]] = []
     pairs = zip(clips.names, clips.label_sets, strict=True)
     for i, (name, labels) in enumerate(tqdm(pairs, total=len(clips), desc="test noise", unit="clip", mininterval=1.0)):
-        rng = generator(data.seed, "noise", i)
+        rng = generator(seed, "noise", i)
         fit = scenarios.compatible(labels, available)
         scenario = str(rng.choice(sorted(fit)))
         track, events = noise_track(data, noises, fit[scenario], rng)

@@ -90,14 +90,14 @@ def soundscape(
     return audio * min(1.0, PEAK / np.abs(audio).max()), merged(events)
 
 
-def compose(data: Data, sources: Sources, split: str, nb_clips: int) -> Clips:
+def compose(data: Data, sources: Sources, split: str, nb_clips: int, seed: int) -> Clips:
     """`nb_clips` soundscapes of `split`, strongly labelled, from its own `sources`."""
     home = Home.read()
     audio = np.empty((nb_clips, data.nb_samples), np.int16)
     names = [f"{split}-{i:05d}.wav" for i in range(nb_clips)]
     rows: list[tuple[str, float, float, str]] = []
     for i in tqdm(range(nb_clips), desc=f"{split} soundscapes", unit="clip", mininterval=1.0):
-        sound, events = soundscape(home, data, sources, i, generator(data.seed, "soundscape", split, i))
+        sound, events = soundscape(home, data, sources, i, generator(seed, "soundscape", split, i))
         audio[i] = to_int16(sound)
         rows += [(names[i], *event) for event in events]
     table = pd.DataFrame(rows, columns=EVENT_COLUMNS)

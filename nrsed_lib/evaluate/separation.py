@@ -61,7 +61,7 @@ def held_out_batches(run: Run, mixer: Mixer) -> list[Mixtures]:
     Their queries are target classes, all of them true: the queried sound is there.
     """
     nb = run.profile.evaluate.nb_separation_mixtures
-    generator = torch.Generator().manual_seed(run.profile.data.seed)
+    generator = torch.Generator().manual_seed(run.seed)
     return [mixer.draw(min(BATCH, nb - done), SNR_DB, generator) for done in range(0, nb, BATCH)]
 
 

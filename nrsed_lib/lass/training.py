@@ -94,10 +94,10 @@ def train_separator(
     settings = run.profile.lass
     if settings.weights is not None and texts is None:
         return take_weights(files, settings, settings.weights)
-    torch.manual_seed(settings.train.seed)
+    torch.manual_seed(run.seed)
     separator = Separator(settings).to(device())
     sources = load_sources(run, "train").to(device())
-    history = mix_and_separate(separator, sources, settings.train, run.folder, texts)
+    history = mix_and_separate(separator, sources, settings.train, run.folder, run.seed, texts)
     keep(*files, separator.state_dict(), history, lass=settings.model_dump())
     return history
 
@@ -117,6 +117,7 @@ def mix_and_separate(
     sources: Sources,
     schedule: LassTrain,
     folder: Path,
+    seed: int,
     texts: Mapping[str, Sequence[str]] | None = None,
     draw_mixtures: DrawMixtures = events_in_noise,
 ) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def mix_and_separate(
         return energy_and_mask(separator, mixtures, targets, separator.embed(asked)[queries])
 
     sizes = (schedule.batch,)
-    return descend("separator", separator, draw, losses, OPTIMISER, schedule, sizes, folder, schedule.seed)
+    return descend("separator", separator, draw, losses, OPTIMISER, schedule, sizes, folder, seed)
 
 
 def take_weights(files: tuple[Path, Path], settings: Lass, name: str) -> pd.DataFrame:

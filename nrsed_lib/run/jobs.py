@@ -54,7 +54,7 @@ def all_jobs(profile: Profile) -> list[Job]:
 
 def seeds_of(profile: Profile, notebook: str) -> list[int]:
     """The seeds that a notebook runs for."""
-    return profile.seeds if SERIES[notebook].per_seed else profile.seeds[:1]
+    return profile.seeds if SERIES[notebook].each_seed(profile.data.source) else profile.seeds[:1]
 
 
 def work(profile: Profile) -> Path:
@@ -134,6 +134,8 @@ def put_right(profile: Profile, job: Job) -> None:
 
 def not_shown(profile: Profile, job: Job) -> dict[Path, Path]:
     """A notebook's tables and figures that are not, or not so, where people look for them: made -> shown."""
+    if job[1] != profile.seeds[0]:
+        return {}  # of several seeds the first is shown; what is over all of them is in the tables of 07
     made, shown = run_folder(profile, *job) / SHOWN, shown_folder(profile)
     files = [file for file in sorted(made.rglob("[!.]*")) if file.is_file() and ".damaged-" not in file.name]
     pairs = {file: shown / file.relative_to(made) for file in files}

@@ -54,7 +54,7 @@ def held_out_pairs(run: Run) -> tuple[Pairs, list[str]]:
     """
     nb = studies_of(run.profile).nb_mixtures
     mixer = held_out_mixer(run)
-    generator = torch.Generator().manual_seed(run.profile.data.seed)
+    generator = torch.Generator().manual_seed(run.seed)
     trained = load_sources(run, "train").by_label
     known = torch.tensor([label in trained for label in mixer.labels])
     drawn = draw_pairs(mixer, 2 * nb, SNR_DB, generator, known)

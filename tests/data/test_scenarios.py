@@ -54,7 +54,7 @@ def laid():
     labels = [data.classes[i % 10] for i in range(30)]
     events = pd.DataFrame([(f, 1.0, 2.0, c) for f, c in zip(files, labels, strict=True)], columns=EVENT_COLUMNS)
     clips = Clips(files, torch.zeros(30, 10, dtype=torch.int16), events, tuple(data.classes), data.sample_rate)
-    return data, clips, sources, *compose_noise(data, clips, sources)
+    return data, clips, sources, *compose_noise(data, clips, sources, 0)
 
 
 def test_noise_is_active_most_of_the_time(laid):
@@ -84,7 +84,7 @@ def test_noise_fits_the_clip_and_is_on_record(laid):
 def test_the_same_noise_again_and_by_clip(laid):
     data, clips, sources, audio, table = laid
     few = Clips(clips.names[:5], clips.audio[:5], clips.events[:5], clips.classes, clips.sample_rate)
-    again, rows = compose_noise(data, few, sources)
+    again, rows = compose_noise(data, few, sources, 0)
     assert torch.equal(again, audio[:5])
     assert rows.equals(table[: len(rows)])
 

@@ -151,7 +151,7 @@ WRONG = {  # --set -> what is said
 @pytest.mark.parametrize("text", WRONG, ids=lambda text: repr(text)[:40])
 def test_what_is_no_setting_is_said_in_one_line(text):
     with pytest.raises(ProfileError) as error:
-        pairs(["data.seed=1", text])
+        pairs(["data.nb_test=1", text])
     message = str(error.value)
     assert all(word in message for word in WRONG[text]) and "\n" not in message and len(message) < 200
     message.encode()
@@ -186,7 +186,7 @@ NASTY = [
 
 
 NAME = "".join(NASTY).replace("/", "")
-SETTINGS = {"llm.model": "".join(x for x in NASTY if x.isprintable()), "data.seed": 7}
+SETTINGS = {"llm.model": "".join(x for x in NASTY if x.isprintable()), "data.nb_test": 7}
 SMOKE = load_profile("smoke", SETTINGS)
 DONE = [("01", 0), ("02", 0), ("05", 0)]  # though the times of their files, and what Snakemake remembers, are all wrong
 

@@ -28,7 +28,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def learnt(where: Run, schedule: LassTrain = SCHEDULE, seed: int = 0) -> Separator:
     torch.manual_seed(seed)
     separator = Separator(SMALL).to(device())
-    train.mix_and_separate(separator, tones(1.0).to(device()), schedule, where.folder)
+    train.mix_and_separate(separator, tones(1.0).to(device()), schedule, where.folder, 0)
     return separator.eval()
 
 

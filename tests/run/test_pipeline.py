@@ -274,8 +274,8 @@ def test_a_failing_notebook_names_the_cell_and_keeps_what_was_done(tmp_path, her
     assert not [*(tmp_path / "smoke" / "work" / "notebooks").glob("02_llm_noise_selection-*")]
 
     # after an edit of what the first notebook reads, the same command makes that anew and goes on to what was missing
-    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "data.seed=5", results=tmp_path)
+    done = nrsed("run", "--profile", "smoke", "--only", "02", "--set", "data.nb_test=5", results=tmp_path)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
-    edited = load_profile("smoke", {"data.seed": 5})
+    edited = load_profile("smoke", {"data.nb_test": 5})
     assert {state(edited, notebook, 0) for notebook in ("01", "02")} == {"done"}

@@ -21,10 +21,10 @@ def prepare_sounds(run: Run) -> None:
     """Write the sounds of each split that are not there yet."""
     for split in SPLITS:
         if not (run.folder / f"sources-{split}.npy").exists():
-            synthesised_sources(run.profile.data, split).save(run.folder, split)
+            synthesised_sources(run.profile.data, split, run.seed).save(run.folder, split)
 
 
-def synthesised_sources(data: Data, split: str) -> Sources:
+def synthesised_sources(data: Data, split: str, seed: int) -> Sources:
     """Draws of every class of the profile, from the parameter ranges of `split`."""
     wanted = [(c, "target", data.nb_draws_per_class) for c in data.classes]
     wanted += [(c, "noise", data.nb_noise_draws_per_class) for c in data.noise_classes]
@@ -32,7 +32,7 @@ def synthesised_sources(data: Data, split: str) -> Sources:
     sounds: list[Named] = []
     for label, role, i in tqdm(draws, desc=f"{split} sounds", unit="sound", mininterval=1.0):
         name = f"{label}-{split}-{i:03d}"
-        sound = synthesise(label, generator(data.seed, "draw", name), split, data.sample_rate)
+        sound = synthesise(label, generator(seed, "draw", name), split, data.sample_rate)
         regions = active_regions(sound, data.sample_rate, max_gap=np.inf)
         sounds.append((f"{name}/0", label, role, levelled(sound[regions[0]], data.nb_samples)))
     return pack(sounds, data.sample_rate)

@@ -53,11 +53,10 @@ def trained(run: Run, trial: Trial) -> Separator:
     path = run.folder / trial.name / "separator.safetensors"
     if not path.exists():
         settings = studies_of(run.profile).captions
-        schedule = settings.model_copy(update={"seed": trial.seed})
         sources = load_sources(run, "train").to(device())
         texts = training_texts(captions_of(sources.by_label), trial.variant, settings.prompts)
         separator = new_separator(run, trial)
-        history = mix_and_separate(separator, sources, schedule, path.parent, texts, pairs)
+        history = mix_and_separate(separator, sources, settings, path.parent, trial.seed, texts, pairs)
         about = {"variant": trial.variant, "seed": trial.seed}
         keep(path, path.with_name("history.csv"), separator.state_dict(), history, **about)
     return load_separator(path, run.profile)

@@ -55,45 +55,44 @@ CLAIMS = (
 
 
 def test_languages(run: Run) -> None:
-    """Test MORE in every condition with every seed's detectors; a condition that is done is kept.
+    """Test MORE in every condition; a condition that is done is kept.
 
-    Leaves `scores_<condition>-seed<seed>.safetensors` (float16 frame scores by system) and `queries_…` in
+    Leaves `scores_<condition>.safetensors` (float16 frame scores by system) and `queries_…` in
     the notebook's folder.
     """
     clips, reader, captions = load_split(run, "test"), reader_of(run), captions_of(run.profile.data.classes)
     names = [query_text(label) for label in clips.classes]
     texts = {"name": names, "description": [captions[label].knowledge for label in clips.classes]}
     separators = {of.separator: load_separator(run.find(of.separator), run.profile) for of in MORE.values()}
-    for seed in run.profile.seeds:
-        detectors = {model: load_detector(run.find(model, seed), run.profile) for model in ("theta", "full")}
-        for condition in run.profile.data.conditions:
-            path, asked = (run.folder / f"{what}_{condition}-seed{seed}.safetensors" for what in ("scores", "queries"))
-            if path.exists() and asked.exists():
-                continue
-            mixtures = load_condition(run, condition)
-            scores: Tensors = {}
-            queries: Tensors = {}
-            for name, language in MORE.items():
-                networks = Networks(
-                    detectors,
-                    separators[language.separator],
-                    texts[language.wording],
-                    run.profile.evaluate.batch,
-                    run.profile.sed.median_frames,
-                    {PARSED: lambda waveforms: reader.queries(waveforms, clips.classes).float()},
-                )
-                found, by = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
-                scores |= found
-                queries |= by
-            about = {"condition": condition, "seed": seed, "nb_clips": len(clips.names)}
-            write_tensors(asked, queries, **about)
-            write_tensors(path, {name: frames.half() for name, frames in scores.items()}, **about)
+    detectors = {model: load_detector(run.find(model), run.profile) for model in ("theta", "full")}
+    for condition in run.profile.data.conditions:
+        path, asked = (run.folder / f"{what}_{condition}.safetensors" for what in ("scores", "queries"))
+        if path.exists() and asked.exists():
+            continue
+        mixtures = load_condition(run, condition)
+        scores: Tensors = {}
+        queries: Tensors = {}
+        for name, language in MORE.items():
+            networks = Networks(
+                detectors,
+                separators[language.separator],
+                texts[language.wording],
+                run.profile.evaluate.batch,
+                run.profile.sed.median_frames,
+                {PARSED: lambda waveforms: reader.queries(waveforms, clips.classes).float()},
+            )
+            found, by = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
+            scores |= found
+            queries |= by
+        about = {"condition": condition, "seed": run.seed, "nb_clips": len(clips.names)}
+        write_tensors(asked, queries, **about)
+        write_tensors(path, {name: frames.half() for name, frames in scores.items()}, **about)
 
 
 def all_tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
     """What notebook 06 and, in this run's own folder, `test_languages` left: as `evaluate.measure.tested`."""
     scores, queries = tested(run, condition, seed)
     more_scores, more_queries = (
-        read_tensors(run.folder / f"{name}_{condition}-seed{seed}.safetensors")[0] for name in ("scores", "queries")
+        read_tensors(run.folder / f"{name}_{condition}.safetensors")[0] for name in ("scores", "queries")
     )
     return scores | more_scores, queries | more_queries

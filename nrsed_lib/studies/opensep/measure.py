@@ -99,7 +99,7 @@ def levels_db(snr_db: tuple[float, float]) -> tuple[float, float]:
 
 
 def split_of(run: Run, scope: str) -> ClassSplit:
-    return class_split(load_sources(run, "train"), load_sources(run, "test"), scope, run.profile.data.seed)
+    return class_split(load_sources(run, "train"), load_sources(run, "test"), scope, run.seed)
 
 
 def held_out_pairs(run: Run, scope: str, mixer: Mixer) -> Apart:
@@ -109,7 +109,7 @@ def held_out_pairs(run: Run, scope: str, mixer: Mixer) -> Apart:
     """
     nb, snr_db = studies_of(run.profile).nb_mixtures, studies_of(run.profile).opensep.snr_db
     among = torch.tensor([label in set(split_of(run, scope).tested) for label in mixer.labels])
-    generator = torch.Generator().manual_seed(run.profile.data.seed)
+    generator = torch.Generator().manual_seed(run.seed)
     kept: list[Apart] = []
     for _ in range(MAX_DRAWS):
         drawn = mixer.draw_apart(nb, 2, levels_db(snr_db), generator, among)

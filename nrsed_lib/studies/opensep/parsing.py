@@ -45,7 +45,7 @@ def measure_parsing(run: Run, captioner: Captioner | None = None) -> pd.DataFram
     parts = []
     for classes in CLASSES if set(mixer.labels) - learned else CLASSES[:1]:
         for nb_sources in tqdm(NB_SOURCES, desc=f"mixtures to read, {classes} classes", mininterval=1.0):
-            generator = torch.Generator().manual_seed(run.profile.data.seed)
+            generator = torch.Generator().manual_seed(run.seed)
             readings, truth = [], []
             for start in range(0, nb_mixtures, BATCH):
                 batch = min(BATCH, nb_mixtures - start)

@@ -61,7 +61,7 @@ def draw_pairs(
     Raises ValueError when there are no such clips.
     """
     clips = load_split(run, "test")
-    numbers = chosen_clips(clips, nb_pairs, run.profile.data.seed)
+    numbers = chosen_clips(clips, nb_pairs, run.seed)
     sounds = clips.waveforms(numbers)
     tracks = separate_sources(opensep, sounds, reader.read(sounds))
     pairs = []

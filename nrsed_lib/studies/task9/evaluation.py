@@ -78,7 +78,7 @@ def own_evaluation(run: Run) -> Path:
     folder = run.folder / "evaluation"
     if (folder / SETS["real"].list).exists():
         return folder
-    random = np.random.default_rng([run.profile.data.seed, 1])
+    random = np.random.default_rng([run.seed, 1])
     sources, nb_samples = load_sources(run, "validation"), run.profile.data.nb_samples
     captions = captions_of([*run.profile.data.classes, *run.profile.data.noise_classes])
     chosen = every_class_in_turn(sources, NB_OWN["synth"], random)

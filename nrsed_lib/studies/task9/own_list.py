@@ -43,7 +43,7 @@ def own_list(run: Run, captions: Mapping[str, Caption]) -> Path:
 
 def _make(run: Run, captions: Mapping[str, Caption]) -> None:
     folder, settings = run.folder, studies_of(run.profile).task9
-    random = np.random.default_rng(run.profile.data.seed)
+    random = np.random.default_rng(run.seed)
     sources = load_sources(run, "test")
     nb_clips = max(-(-settings.nb_validation // NB_CAPTIONS), LEAST)
     chosen = every_class_in_turn(sources, nb_clips, random)
