@@ -15,6 +15,7 @@ from nrsed_lib.evaluate.resampling import Array, interval
 from nrsed_lib.profile import Profile
 
 AVERAGE = "average"
+THE_PAPERS = "audiosep-dp"  # the separator, in `lass.weights`
 
 
 def table1(measured: Measured, about: Mapping[str, str]) -> pd.DataFrame:
@@ -109,9 +110,10 @@ def clip_list(profile: Profile, clips: Clips) -> dict[str, str]:
 def with_differences(profile: Profile, table: pd.DataFrame, clips: Clips) -> pd.DataFrame:
     """`table1` with a column for each score minus the paper's (empty where it has none) and the clips' list_hash.
 
-    On data that are not the paper's a difference says nothing: the table stays as it is.
+    On other data than the paper's, or with another separator than AudioSep-DP, a difference says nothing: the table
+    stays as it is.
     """
-    if profile.data.source != "desed":
+    if profile.data.source != "desed" or profile.lass.weights != THE_PAPERS:
         return table
     minus = {f"minus_paper_{name}": table[name] - table[f"paper_{name}"] for name in SCENARIOS}
     return table.assign(**minus, **clip_list(profile, clips))

@@ -150,17 +150,22 @@ def take_weights(files: tuple[Path, Path], settings: Lass, name: str) -> pd.Data
     """
     path = find_weights(name)
     about = about_weights(path)
+    require_separator(path, about, settings, name)
+    net = {name: value for name, value in read_weights(path, "audiosep")[0].items() if name.startswith("net.")}
+    history = pd.DataFrame(columns=["step", "residual", "entropy"], dtype=float)
+    write_tensors(files[0], net, weights=name, sha256=about["sha256"])
+    write_table(files[1], history)
+    return history
+
+
+def require_separator(path: Path, about: Mapping[str, Any], settings: Lass, name: str) -> None:
+    """Raises WeightsError when the converted weights `name` are no separator's, or of another network."""
     if about["kind"] != "audiosep":
         raise WeightsError(
             f"{path} holds {about['kind']}, not a separator: set lass.weights to audiosep or audiosep-dp"
         )
     with must_fit(path, about["architecture"], remedy(name, " --again")):
         require_architecture(path, about["architecture"], settings)
-    net = {name: value for name, value in read_weights(path, "audiosep")[0].items() if name.startswith("net.")}
-    history = pd.DataFrame(columns=["step", "residual", "entropy"], dtype=float)
-    write_tensors(files[0], net, weights=name, sha256=about["sha256"])
-    write_table(files[1], history)
-    return history
 
 
 def require_architecture(path: Path, found: Mapping[str, Any], settings: Lass) -> None:

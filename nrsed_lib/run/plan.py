@@ -24,6 +24,7 @@ from nrsed_lib.data.download import published
 from nrsed_lib.data.recordings import listed
 from nrsed_lib.errors import AnswerError, DataError, StoreError, WeightsError
 from nrsed_lib.lass.clap import clap_weights, load_tokenizer
+from nrsed_lib.lass.training import require_separator
 from nrsed_lib.llm import paper
 from nrsed_lib.llm.noise import NoiseAnswer
 from nrsed_lib.llm.records import replay
@@ -160,14 +161,19 @@ def _weights(profile: Profile) -> Iterator[Finding]:
         yield Finding("weights", "mn04", f"downloaded by the run, sha256 {file['sha256']}")
     elif not names:
         yield Finding("weights", "all networks", "trained by the run")
+    if profile.data.source == "desed" and profile.lass.weights is None:
+        remedy = "the paper takes AudioSep-DP: set lass.weights, or no difference from its numbers is printed"
+        yield Finding("weights", "separator", "trained by the run", remedy)
     for name, there in names.items():
         if name == "clap" and profile.lass.weights in names and _text_branch(profile.lass.weights):
             yield Finding("weights", name, f"in {profile.lass.weights}")
             continue
         try:
             about = about_weights(find_weights(name))
+            if name == profile.lass.weights:
+                require_separator(find_weights(name), about, profile.lass, name)
         except WeightsError as error:
-            yield Finding("weights", name, "missing" if not there else "damaged", str(error), True)
+            yield Finding("weights", name, "not usable" if there else "missing", str(error), True)
             continue
         yield Finding("weights", name, f"of {about['source']}, sha256 {about['sha256']}")
     if profile.lass.text == "clap":

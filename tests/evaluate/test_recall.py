@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nrsed_lib.evaluate.published import paper_table, recall_of, released_recall
+from nrsed_lib.evaluate.published import RELEASED_COUNTS, count_released, counts_of, paper_table, released_recall
 from nrsed_lib.evaluate.recall import macro_recall, recall_of_draws
 from nrsed_lib.evaluate.resampling import draw_counts
 
@@ -41,15 +41,19 @@ def test_every_draw_is_the_recall_of_the_resampled_clips():
     np.testing.assert_allclose(recall_of_draws(scores, labels, counts), slow, atol=1e-12)
 
 
-def test_released_predictions_meet_the_real_labels(shared, monkeypatch, tmp_path):
+def test_released_predictions_meet_the_real_labels():
     """Fig. 2's #7 on 1,168 clips, of which 15 have no prediction."""
-    monkeypatch.setenv("NRSED_MIRROR", str(shared / "mirror"))
-    monkeypatch.setenv("NRSED_CACHE", str(tmp_path))
     table = released_recall().set_index("condition")
     expected = {"clean": 0.9103, "10dB": 0.8293, "5dB": 0.7909, "0dB": 0.7490, "-5dB": 0.6934}
     assert table.recall.round(4).to_dict() == expected
     assert set(table.nb_clips) == {1168}
     assert set(table.nb_missing) == {15}
+
+
+def test_the_committed_counts_are_those_of_the_released_files(shared, monkeypatch, tmp_path):
+    monkeypatch.setenv("NRSED_MIRROR", str(shared / "mirror"))
+    monkeypatch.setenv("NRSED_CACHE", str(tmp_path))
+    pd.testing.assert_frame_equal(count_released(), pd.read_csv(RELEASED_COUNTS))
 
 
 def test_predictions_for_strange_clips_or_events_are_refused(tmp_path):
@@ -58,14 +62,10 @@ def test_predictions_for_strange_clips_or_events_are_refused(tmp_path):
     for line, name in (("c.wav\tdog", "c.wav"), ("a.wav\tcow", "cow")):
         (tmp_path / "predictions.txt").write_text(f"{line}\n")
         with pytest.raises(ValueError, match=name):
-            recall_of(tmp_path / "predictions.txt", truth)
-    (tmp_path / "predictions.txt").write_text("b.wav\tnone\na.wav\tdog\n")
-    assert recall_of(tmp_path / "predictions.txt", truth) | {"clips": ""} == {
-        "recall": 1.0,
-        "nb_clips": 2,
-        "nb_missing": 0,
-        "clips": "",
-    }
+            counts_of(tmp_path / "predictions.txt", truth)
+    (tmp_path / "predictions.txt").write_text("b.wav\tdog\na.wav\tdog\n")
+    counts = counts_of(tmp_path / "predictions.txt", truth).iloc[0]
+    assert counts[["nb_present", "nb_found", "nb_clips", "nb_missing"]].tolist() == [1, 1, 2, 0]  # b holds no dog
 
 
 def test_the_paper_table_is_whole():

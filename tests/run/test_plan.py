@@ -22,7 +22,7 @@ from nrsed_lib.store import write_tensors
 from nrsed_lib.weights import weights_folder
 
 # The paper's vocabulary and answers on networks that need no weights.
-OWN = {"data.clip_seconds": 1.0, "sed.encoder": "none", "lass.text": "learned"}
+OWN = {"data.clip_seconds": 1.0, "sed.encoder": "none", "lass.text": "learned", "lass.weights": None}
 
 
 @pytest.fixture
@@ -157,13 +157,32 @@ def test_weights_are_named_with_the_hash_of_their_file(empty):
     folder = weights_folder()
     about = {"architecture": {}, "sha256": "01234567" * 8, "content_sha256": "45" * 32}
     write_tensors(folder / "beats.safetensors", {"w": torch.zeros(1)}, kind="beats", source="BEATs.pt", **about)
-    text = {"architecture": {"text": {"layers": 2}}}  # CLAP's texts come with it
-    write_tensors(folder / "dp.safetensors", {"w": torch.zeros(1)}, kind="audiosep", source="dp.ckpt", **about | text)
+    lass = load_profile("paper").lass
+    named = {key: getattr(lass, key) for key in ("nb_channels", "condition_size", "dprnn_layers", "dprnn_hidden")}
+    named |= {"nb_features": lass.n_fft // 2 + 1, "text": {"layers": 2}}  # CLAP's texts come with it
+
+    def write(**network: object) -> None:
+        with_texts = about | {"architecture": named | network}
+        write_tensors(folder / "dp.safetensors", {"w": torch.zeros(1)}, kind="audiosep", source="dp.ckpt", **with_texts)
+
+    write()
     write_tensors(folder / "texts" / "1.safetensors", {"dog": torch.zeros(1)})
     found = plan(load_profile("paper", {"lass.weights": "dp"}))
     weights = {f.what: f for f in found.findings if f.topic == "weights"}
     assert weights["beats"].found == "of BEATs.pt, sha256 " + "01234567" * 8 and weights["clap"].found == "in dp"
     assert not any(f.stops for f in weights.values())
+
+    write(dprnn_layers=2)  # of another depth than the profile's
+    (dp,) = (f for f in plan(load_profile("paper", {"lass.weights": "dp"})).findings if f.what == "dp")
+    assert dp.stops and dp.found == "not usable" and "lass.dprnn_layers: 2 in the file, 6 in the profile" in dp.remedy
+
+
+def test_a_separator_that_is_not_the_papers_is_said(empty):
+    found = {f.what: f for f in plan(load_profile("paper", {"lass.weights": None})).findings if f.topic == "weights"}
+    assert not found["separator"].stops and "no difference from its numbers is printed" in found["separator"].remedy
+    assert found.keys() == {"beats", "separator", "clap", "text vocabulary"}
+    taken = {f.what: f for f in plan(load_profile("paper")).findings if f.topic == "weights"}
+    assert taken["audiosep-dp"].stops and "separator" not in taken
 
 
 @pytest.mark.parametrize(
@@ -173,6 +192,7 @@ def test_a_gpu_is_held_against_what_the_data_take(empty, monkeypatch, total, say
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: type("Properties", (), {"total_memory": total}))
-    gpu = next(f for f in _machine(load_profile("paper"), Budget(load_profile("paper"))) if f.what == "GPU")
+    profile = load_profile("paper", {"lass.weights": None})  # a training of the separator takes most
+    gpu = next(f for f in _machine(profile, Budget(profile)) if f.what == "GPU")
     assert gpu.remedy.startswith(says) and bool(gpu.remedy) == bool(says)
     assert gpu.stops == (total == 8e9)
