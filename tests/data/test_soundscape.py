@@ -85,7 +85,7 @@ def test_recordings_of_a_clip_are_those_that_are_heard_in_it():
     heard = at > 100 * beside
     for name, row in zip(clips.names, heard, strict=True):
         assert table.recording[table.filename == name].tolist() == sorted(f"recording {i}" for i in np.flatnonzero(row))
-    assert not table.duplicated().any() and heard.sum(0).min() > 0
+    assert len(table) == heard.sum() > 2 * len(clips)
 
 
 def test_the_same_clip_again_and_in_any_order(tones):
