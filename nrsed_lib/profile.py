@@ -57,6 +57,7 @@ class Data(Section):
     nb_unlabelled: kinds.Count
     nb_validation: kinds.Count
     nb_test: kinds.Count
+    nb_empty: kinds.Count = 100  # clips in which no target is heard; DESED has none
     nb_draws_per_class: kinds.Count = 24  # training draws of a synthesised target class
     nb_noise_draws_per_class: kinds.Count = 6  # training draws of a synthesised noise class
     max_events_per_clip: Annotated[int, Field(ge=1, le=50)] = 4

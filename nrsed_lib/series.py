@@ -94,7 +94,11 @@ SERIES: dict[str, Notebook] = {
         "01_data_preparation",
         reads=("data",),
         files=("data/recordings.csv", "data/*.yaml", "data/scenarios/*.yaml"),
-        makes=dict.fromkeys(("strong", "weak", "unlabelled", "validation", "test", "test_*", "sources-*"), ".npy"),
+        makes=dict.fromkeys(
+            ("strong", "weak", "unlabelled", "validation", "validation_noise", "test", "test_*", "empty", "sources-*"),
+            ".npy",
+        )
+        | {"empty_noise": ".tsv", "recordings_*": ".csv"},
         parts=Parts("shard", "nrsed_lib.data.desed.prepare:make_shard"),
         per_seed=True,
         once=("desed",),

@@ -52,11 +52,13 @@ def checks(profile: Profile) -> Iterator[Check]:
 
 
 def _without_noise(data: Data) -> Iterator[list[str]]:
-    """The classes of clips that may come up, and over which no scenario has a noise to lay."""
+    """The classes of clips that may come up, "none" for no class, over which no scenario has a noise to lay."""
     rooms, heard = table(DATA / "soundscapes.yaml")["rooms"], table(DATA / "scenarios" / f"{data.source}.yaml")
+    noises = {*data.noise_classes} & {name for names in heard["scenarios"].values() for name in names}
     for room in rooms.values():
         there = [name for name in room if name in data.classes]
         for labels in combinations(there, min(MOST_CLASSES, data.max_events_per_clip, len(there))):
-            noises = {*data.noise_classes} - {noise for name in labels for noise in heard["similar"].get(name, ())}
-            if labels and noises.isdisjoint(name for names in heard["scenarios"].values() for name in names):
+            if labels and noises <= {noise for name in labels for noise in heard["similar"].get(name, ())}:
                 yield sorted(labels)
+    if noises <= {*heard["inhabited"]}:
+        yield ["none"]

@@ -1,6 +1,6 @@
 """DESED-like soundscapes: isolated sounds of one split, overlapping over a quiet background.
 
-Everything about clip i comes from one random generator seeded with (data seed, split, i), in float64
+Everything about clip i comes from one random generator seeded with (seed, split, i), in float64
 and rounded to int16: the same bytes on every machine, in any order.
 """
 
@@ -70,38 +70,45 @@ def plan(home: Home, data: Data, index: int, rng: Generator) -> list[str]:
 
 def soundscape(
     home: Home, data: Data, sources: Sources, index: int, rng: Generator
-) -> tuple[Sound, list[tuple[float, float, str]]]:
-    """One clip: float64 (nb_samples,) within ±0.99, and its events (onset s, offset s, label).
+) -> tuple[Sound, list[tuple[float, float, str]], list[int]]:
+    """One clip: float64 (nb_samples,) within ±0.99, its events (onset s, offset s, label), and the rows of
+    `sources` that it is made from.
 
     An event begins anywhere that leaves at least half of it inside the clip, and ends with the clip
     at the latest.
     """
-    background = 10 ** (rng.uniform(*BACKGROUND_DBFS) / 20)
-    audio = quiet_room(data.nb_samples, data.sample_rate, rng) * background
-    events = []
+    audio, background = room(data, rng)
+    events, rows = [], []
     for label in plan(home, data, index, rng):
-        sound = isolated(sources, int(rng.choice(sources.by_label[label].numpy())))
+        rows.append(int(rng.choice(sources.by_label[label].numpy())))
+        sound = isolated(sources, rows[-1])
         if label in home.steady:
             sound = excerpt(sound, round(rng.uniform(*STEADY_SECONDS) * data.sample_rate), rng)
         start = int(rng.integers(data.nb_samples - min(len(sound), data.nb_samples) // 2))
         sound = faded(sound[: data.nb_samples - start], data.sample_rate)
         audio[start : start + len(sound)] += at_level(sound, background * 10 ** (rng.uniform(*EVENT_DB) / 20))
         events.append((start / data.sample_rate, (start + len(sound)) / data.sample_rate, label))
-    return audio * min(1.0, PEAK / np.abs(audio).max()), merged(events)
+    return audio * min(1.0, PEAK / np.abs(audio).max()), merged(events), rows
 
 
-def compose(data: Data, sources: Sources, split: str, nb_clips: int, seed: int) -> Clips:
-    """`nb_clips` soundscapes of `split`, strongly labelled, from its own `sources`."""
-    home = Home.read()
+def compose(data: Data, sources: Sources, split: str, nb_clips: int, seed: int) -> tuple[Clips, pd.DataFrame]:
+    """`nb_clips` soundscapes of `split`, strongly labelled, from its own `sources`; and what each is cut from.
+
+    The table has a row for each recording in a clip: filename, recording.
+    """
+    home, recordings = Home.read(), sources.recordings
     audio = np.empty((nb_clips, data.nb_samples), np.int16)
     names = [f"{split}-{i:05d}.wav" for i in range(nb_clips)]
     rows: list[tuple[str, float, float, str]] = []
+    cut_from: list[tuple[str, str]] = []
     for i in tqdm(range(nb_clips), desc=f"{split} soundscapes", unit="clip", mininterval=1.0):
-        sound, events = soundscape(home, data, sources, i, generator(seed, "soundscape", split, i))
+        sound, events, taken = soundscape(home, data, sources, i, generator(seed, "soundscape", split, i))
         audio[i] = to_int16(sound)
         rows += [(names[i], *event) for event in events]
+        cut_from += [(names[i], recording) for recording in sorted({recordings[row] for row in taken})]
     table = pd.DataFrame(rows, columns=EVENT_COLUMNS)
-    return Clips(names, torch.from_numpy(audio), table, tuple(data.classes), data.sample_rate)
+    clips = Clips(names, torch.from_numpy(audio), table, tuple(data.classes), data.sample_rate)
+    return clips, pd.DataFrame(cut_from, columns=["filename", "recording"])
 
 
 def weakly_labelled(clips: Clips) -> Clips:
@@ -154,6 +161,12 @@ def at_level(sound: Sound, rms: float) -> Sound:
     """The sound scaled so that its active samples have this root mean square; silence stays silent."""
     power = float(active_power(torch.from_numpy(sound)[None])[0])
     return sound * (rms / np.sqrt(power)) if power > 0 else sound
+
+
+def room(data: Data, rng: Generator) -> tuple[Sound, float]:
+    """The background of a clip (nb_samples,), and its root mean square."""
+    level = 10 ** (rng.uniform(*BACKGROUND_DBFS) / 20)
+    return quiet_room(data.nb_samples, data.sample_rate, rng) * level, level
 
 
 def quiet_room(nb_samples: int, sample_rate: int, rng: Generator) -> Sound:

@@ -122,3 +122,18 @@ def plot_scenarios(noise: pd.DataFrame) -> Figure:
     axis.set_xticks(np.arange(counts.shape[1]) + 0.5, [query_text(c) for c in counts.columns], rotation=60, ha="right")
     axis.tick_params(labelsize=7)
     return figure
+
+
+def plot_noise(track: Tensor, sample_rate: int, rows: pd.DataFrame) -> Figure:
+    """A noise track (nb_samples,), below it its bed (grey) and its events. rows: onset s, offset s, event_label."""
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(8, 3.6), sharex=True, height_ratios=[2, 1], layout="constrained"
+    )
+    figure.colorbar(draw_spectrogram(above, track, sample_rate), ax=above, label="level (dB)")
+    names = rows.event_label.map(query_text)
+    colours = ["0.6", *["#c03a2b"] * (len(rows) - 1)]
+    below.barh(names, rows.offset - rows.onset, left=rows.onset, color=colours, height=0.6)
+    above.set(ylabel="frequency (kHz)")
+    below.set(xlabel="time (s)", xlim=(0, len(track) / sample_rate))
+    below.invert_yaxis()
+    return figure

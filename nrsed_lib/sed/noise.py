@@ -1,7 +1,7 @@
 """Noise on the fly: which classes a clip may hear, and tracks of them, batched on the device.
 
-Tracks are laid out as in the household scenarios of the tests (`data/scenarios.py`), from training
-recordings only: a few noise events side by side that overlap a little and repeat where they are short.
+From training recordings only: a few noise events side by side that overlap a little and repeat where they are
+short, all about as loud. The noise of the tests is laid out otherwise, by other code (`data/scenarios.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nrsed_lib.data.clips import FULL_SCALE, Sources
-from nrsed_lib.data.scenarios import LEVEL_DB, NB_EVENTS, OVERLAP, PAUSE_SECONDS
 
+NB_EVENTS = (2, 4)
+LEVEL_DB = (-3.0, 3.0)  # of a noise event, about the level of isolated sounds
+OVERLAP = 0.3  # of its slot that a noise event may begin early or end late
+PAUSE_SECONDS = (0.1, 0.5)  # before a short sound is heard again
 BLOCK = 160  # samples: whole blocks are copied, which is far faster on a CPU than looking up each sample
 
 

@@ -27,7 +27,7 @@ from nrsed_lib.data.clips import list_digest
 from nrsed_lib.data.desed import audioset
 from nrsed_lib.data.desed.check import check_desed
 from nrsed_lib.data.desed.layout import PARTS, listing
-from nrsed_lib.data.prepare import load_condition, load_sources, load_split, load_test_noise, prepare
+from nrsed_lib.data.prepare import load_condition, load_noise, load_sources, load_split, prepare
 from nrsed_lib.errors import DataError, StoreError
 from nrsed_lib.profile import PROFILES, load_profile
 from nrsed_lib.run.cli import app
@@ -84,7 +84,7 @@ def test_each_condition_is_the_noisy_release(tree):
     torch.testing.assert_close(load_condition(run, "-5dB", [2]), noisy[[2]])
     torch.testing.assert_close(load_condition(run, "0dB"), clean)
     with pytest.raises(StoreError, match=r"test_noise\.npy is missing"):
-        load_test_noise(run)
+        load_noise(run)
 
 
 def test_a_missing_and_a_broken_clip_are_left_out_everywhere(tree):

@@ -52,7 +52,7 @@ def test_events_are_where_the_labels_say(tones, monkeypatch):
     Nothing is heard twice here: a tone over itself may cancel.
     """
     monkeypatch.setattr(Home, "read", lambda: Home(HOME.rooms, list(DATA.classes)))
-    clips = compose(DATA, tones, "test", 40, 0)
+    clips, _ = compose(DATA, tones, "test", 40, 0)
     step = 320  # samples: every frequency makes whole periods in it
     times = np.arange(DATA.nb_samples) / DATA.sample_rate
     on = clips.strong(DATA.nb_samples // step).numpy().astype(bool)
@@ -69,13 +69,32 @@ def test_events_are_where_the_labels_say(tones, monkeypatch):
         assert (level[on[:, i] & inside] > 0.4 * 10 ** ((BACKGROUND_DBFS[0] + EVENT_DB[0]) / 20) * np.sqrt(2)).all()
 
 
+def test_recordings_of_a_clip_are_those_that_are_heard_in_it():
+    """Three recordings a class, each a tone of its own; which are in a clip is read from its spectrum."""
+    nb, rate = 3 * len(DATA.classes), DATA.sample_rate
+    hertz = 800 + 200 * np.arange(nb)
+    tones = to_int16(0.05 * np.sin(2 * np.pi * hertz[:, None] * np.arange(2 * rate) / rate))
+    labels, names = [c for c in DATA.classes for _ in range(3)], [f"recording {i}/part/0" for i in range(nb)]
+    lengths = torch.full((nb,), 2 * rate)
+    sources = Sources(names, labels, ["target"] * nb, torch.from_numpy(tones), lengths, rate)
+    clips, table = compose(DATA, sources, "test", 40, 0)
+    spectrum = np.abs(np.fft.rfft(clips.waveforms().numpy() * np.hanning(DATA.nb_samples))) ** 2  # bins of 1/4 Hz
+    bands = spectrum[:, : 4 * 8000].reshape(len(clips), -1, 80)  # of 20 Hz, each tone at the beginning of one
+    at = np.maximum(bands[:, hertz // 20].max(2), bands[:, hertz // 20 - 1].max(2))
+    beside = bands[:, hertz // 20 + 4].max(2)  # 80 Hz above
+    heard = at > 100 * beside
+    for name, row in zip(clips.names, heard, strict=True):
+        assert table.recording[table.filename == name].tolist() == sorted(f"recording {i}" for i in np.flatnonzero(row))
+    assert len(table) == heard.sum() > 2 * len(clips)
+
+
 def test_the_same_clip_again_and_in_any_order(tones):
-    one = compose(DATA, tones, "test", 6, 0)
-    again = compose(DATA, tones, "test", 3, 0)
+    one, _ = compose(DATA, tones, "test", 6, 0)
+    again, _ = compose(DATA, tones, "test", 3, 0)
     assert torch.equal(one.audio[:3], again.audio)
     assert one.events[one.events.filename.isin(again.names)].equals(again.events)
-    assert not torch.equal(again.audio, compose(DATA, tones, "validation", 3, 0).audio)
-    assert not torch.equal(again.audio, compose(DATA, tones, "test", 3, 1).audio)
+    assert not torch.equal(again.audio, compose(DATA, tones, "validation", 3, 0)[0].audio)
+    assert not torch.equal(again.audio, compose(DATA, tones, "test", 3, 1)[0].audio)
 
 
 @settings(max_examples=100, deadline=None)
@@ -106,7 +125,7 @@ def test_event_levels_are_over_the_background(tones):
     for i in range(20):
         rng = generator(0, "soundscape", "test", i)
         background_db = rng.uniform(*BACKGROUND_DBFS)  # the first thing that is drawn
-        audio, events = soundscape(HOME, DATA, tones, i, generator(0, "soundscape", "test", i))
+        audio, events, _ = soundscape(HOME, DATA, tones, i, generator(0, "soundscape", "test", i))
         assert np.abs(audio).max() <= 0.99
         if len(events) == 1:
             start, stop = (round(t * DATA.sample_rate) for t in events[0][:2])
@@ -139,7 +158,7 @@ def test_merged_events_cover_the_same_and_are_apart(parts):
 
 
 def test_weak_and_unlabelled_clips_do_not_tell_when(tones):
-    strong = compose(DATA, tones, "weak", 8, 0)
+    strong, _ = compose(DATA, tones, "weak", 8, 0)
     weak, none = weakly_labelled(strong), unlabelled(strong)
     assert torch.equal(weak.weak(), strong.weak())
     assert set(weak.events.onset) == {0.0} and set(weak.events.offset) == {4.0}

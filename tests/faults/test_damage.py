@@ -57,9 +57,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], bool]] = {
     "removed": (lambda p: p.unlink(), False),
 }
 ARTEFACTS = (
-    "strong", "weak", "unlabelled", "validation", "test", "test_noise", "test_5dB", "sources-train", "sources-test",
-    "selection", "theta", "random", "no_curriculum", "full", "separator", "scores_clean", "queries_-5dB", "costs",
-    "AudioSep-seed0", "augmented", "captioner",
+    "strong", "weak", "unlabelled", "validation", "test", "test_noise", "test_5dB", "recordings_test", "empty_noise",
+    "sources-train", "sources-test", "selection", "theta", "random", "no_curriculum", "full", "separator",
+    "scores_clean", "queries_-5dB", "costs", "AudioSep-seed0", "augmented", "captioner",
 )  # fmt: skip
 
 
