@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import csv
 import importlib
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache, reduce
@@ -119,6 +120,8 @@ class Crnn(Section):
     nb_rnn_layers: Annotated[kinds.Depth, Field(ge=1)] = 2
     dropout: kinds.Part = 0.5
     clip_pooling: Literal["attention", "linear"] = "attention"  # how frames become a clip's probability
+    dropout_before_pooling: bool = False  # as released: four times as many numbers to draw
+    batchnorm_momentum: kinds.Share = 0.1  # released: 0.99, which keeps little but the last batch
 
     def checks(self) -> Iterator[Check]:
         sizes, nb = len(self.pooling), len(self.nb_filters)
@@ -147,24 +150,51 @@ class Schedule(Section):
 
 
 class CurriculumStage(Section):
-    """A share of the fine-tuning steps and what is heard in it."""
+    """A share of the fine-tuning steps and what is heard in it: clean clips, noise at SNRs of a range, or parts.
+
+    parts_db: the clips are dealt by lot into as many equal parts, each of which has its SNR (None: clean).
+    """
 
     share: kinds.Share
-    snr_db: SnrRange | None  # None: clean
+    snr_db: SnrRange | None = None
+    parts_db: Annotated[list[kinds.Decibels | None], Field(min_length=1, max_length=100)] | None = None
+
+    @property
+    def lowest_db(self) -> float:
+        """The lowest SNR; inf: clean."""
+        return min([db for db in self.parts_db or self.snr_db or () if db is not None], default=math.inf)
+
+    @property
+    def share_in_noise(self) -> float:
+        """Of the clips that may hear noise (`Finetune.noisy`)."""
+        parts = self.parts_db or [self.snr_db and self.snr_db[0]]
+        return sum(db is not None for db in parts) / len(parts)
+
+    def __str__(self) -> str:
+        if self.parts_db:
+            return ", ".join("clean" if db is None else f"{db:g} dB" for db in self.parts_db)
+        return "{:g} … {:g} dB".format(*self.snr_db) if self.snr_db else "clean"
 
 
 class Finetune(Schedule):
     snr_db: SnrRange = (-10.0, 10.0)  # without a curriculum: uniform in this range
+    noisy: Literal["all", "strong"] = "all"  # which clips may hear noise: every one, or those with strong labels
     curriculum: Annotated[list[CurriculumStage], Field(min_length=1)]
+
+    def stages(self, curriculum: bool) -> list[CurriculumStage]:
+        """Of the curriculum; without: one, of all steps."""
+        return self.curriculum if curriculum else [CurriculumStage(share=1.0, snr_db=self.snr_db)]
 
     def checks(self) -> Iterator[Check]:
         yield from super().checks()
         shares = [stage.share for stage in self.curriculum]
-        lows = [stage.snr_db[0] for stage in self.curriculum if stage.snr_db]
+        lows = [stage.lowest_db for stage in self.curriculum]
+        both = [i for i, stage in enumerate(self.curriculum) if stage.snr_db and stage.parts_db]
         unheard = any(round(share * self.steps) < 1 for share in shares)
         for bad, what, remedy in (
             (abs(sum(shares) - 1) > 1e-6, f"has shares that add up to {sum(shares):g}", "make them add up to 1"),
             (unheard, f"has a stage without any of {self.steps} steps", "give more steps or fewer stages"),
+            (both, f"has both snr_db and parts_db in stage {both[:1]}", "keep one of them"),
             (
                 lows != sorted(lows, reverse=True),
                 f"has lowest SNRs {lows} that rise",
@@ -172,6 +202,24 @@ class Finetune(Schedule):
             ),
         ):
             yield bad, "curriculum", what, remedy
+
+
+Way = Literal["ours", "as_released"]
+
+
+class Ways(Section):
+    """Where the paper leaves open how the detector learns: as this project does it, or as the paper's released code.
+
+    Each has a table where it is used, with a row for each of its values; PAPER.md says how they differ, and why.
+    """
+
+    scaler: Way = "ours"  # of spectrograms: sed/mel.py
+    clip_loss: Way = "ours"  # whose clip-wise predictions learn from labels: sed/mean_teacher.py
+    teacher: Way = "ours"  # its mode, its average and when that is taken: sed/mean_teacher.py
+    warmup: Way = "ours"  # from which step it counts: training.py
+    augmentation: Literal["ours", "as_released", "as_written"] = "ours"  # as written: none is: sed/augment.py
+    batches: Way = "ours"  # drawn with replacement, or each clip of the smallest set once an epoch: sed/training_set.py
+    kept: Way = "ours"  # the last step, or the best epoch on validation: sed/validation.py
 
 
 class Sed(Section):
@@ -184,12 +232,17 @@ class Sed(Section):
     batch: Batch
     train: Schedule
     finetune: Finetune
+    ways: Ways = Ways()
+    labelled_share: Annotated[float, Field(ge=0, le=1)] = 0.5  # of a frame: less has no label; 0: any touch has
+    weak_share: kinds.Share = 1.0  # of the weak clips that train; the others help to choose the epoch
     ema: kinds.Part = 0.999
     consistency: kinds.Weight = 2.0  # highest weight of the mean-teacher loss
     median_frames: kinds.Size = 7
 
     def checks(self) -> Iterator[Check]:
         yield self.median_frames % 2 == 0, "median_frames", "is even and has no middle", "make it odd"
+        chosen = self.ways.kept == "as_released"
+        yield chosen and self.weak_share == 1, "weak_share", "leaves no weak clip to choose the epoch by", "e.g. 0.9"
 
 
 class LassTrain(Schedule):

@@ -88,6 +88,7 @@ class Notebook:
 NETWORK = ".safetensors"
 CAPTIONS = ("data/captions/*.yaml", "data/captions/answers/*.json")
 FRONT_END = ("sed.encoder", "sed.bfloat16", "sed.mel")  # of a detector
+LEARNING = ("sed.ways", "sed.labelled_share", "sed.weak_share", "sed.ema", "sed.consistency", "sed.median_frames")
 
 SERIES: dict[str, Notebook] = {
     "01": Notebook(
@@ -116,7 +117,7 @@ SERIES: dict[str, Notebook] = {
     "03": Notebook(
         "03_sed_training",
         needs=("01",),
-        reads=(*FRONT_END, "sed.crnn", "sed.batch", "sed.train", "sed.ema", "sed.consistency", "sed.median_frames"),
+        reads=(*FRONT_END, "sed.crnn", "sed.batch", "sed.train", *LEARNING),
         makes={"theta": NETWORK},
         parts=Parts("artefact", "nrsed_lib.sed.training:train_detector", shared=True),
         per_seed=True,

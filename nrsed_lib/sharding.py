@@ -106,12 +106,9 @@ class Share:
         """Rows of each group that are this process's."""
         return tuple(len(torch.arange(group).tensor_split(size())[rank()]) for group in self.groups)
 
-    def weight(self, nb_groups: int | None) -> float:
-        """What the mean over this process's rows of the first `nb_groups` groups counts in that over all rows.
-
-        None: of all groups.
-        """
-        return sum(self.own[:nb_groups]) / sum(self.groups[:nb_groups])
+    def weight(self, groups: slice) -> float:
+        """What the mean over this process's rows of some groups counts in that over all rows of them."""
+        return sum(self.own[groups]) / sum(self.groups[groups])
 
     def of(self, x: Tensor) -> Tensor:
         """(B, …) → (B_own, …)."""

@@ -54,6 +54,11 @@ def warmup(step: int, schedule: Schedule) -> float:
     return float(torch.exp(torch.tensor(-5.0 * (1.0 - step / schedule.warmup_steps) ** 2)))
 
 
+def full_then_warmup(step: int, schedule: Schedule) -> float:
+    """As released: the very first step is at the full rate, and the warm-up counts from the next, as its second."""
+    return warmup(step + 1, schedule) if step else 1.0
+
+
 def warmup_and_cosine(step: int, schedule: Schedule) -> float:
     """A linear warm-up times half a cosine down to zero."""
     warm = min(1.0, (step + 1) / max(1, schedule.warmup_steps))
@@ -130,12 +135,12 @@ class Step(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A term of what is descended. mean: over the clips of the first `groups` groups of the batch (None: of all), ();
-    weight: of the term in the sum."""
+    """A term of what is descended. mean: over the clips of some groups of the batch (all, by default), (); weight: of
+    the term in the sum."""
 
     mean: Tensor
     weight: float = 1.0
-    groups: int | None = None
+    groups: slice = slice(None)
 
 
 def descend(

@@ -20,7 +20,7 @@ from nrsed_lib.lass.remix import remix, separate
 from nrsed_lib.lass.separator import Separator
 from nrsed_lib.profile import Profile
 from nrsed_lib.sed.detector import Detector, Features
-from nrsed_lib.sed.finetuning import RECIPES, NoisyEar, snr_range
+from nrsed_lib.sed.finetuning import RECIPES, NoisyEar, stage_at
 from nrsed_lib.sed.noise import NoiseBank
 from nrsed_lib.training import device
 from tools.measuring import Measurement
@@ -95,7 +95,7 @@ def training_step(profile: Profile, turns: int) -> Iterator[Measurement]:
                 bank.sample_rate,
             )  # fmt: skip
             track = alone.tracks(torch.arange(len(read), device=device())[None], present, clean.shape[1])
-            low, high = snr_range(schedule, ear.recipe, step) or (0.0, 0.0)
+            low, high = stage_at(schedule, ear.recipe, step).snr_db or (0.0, 0.0)
             snr = low + (high - low) * torch.rand(1, device=device())
             rows.append(detector.features(mix_at_snr(clean, track, snr)[0]))
         embeddings = [r.embeddings for r in rows if r.embeddings is not None]

@@ -113,8 +113,8 @@ class Clips(Sounds):
         labels[clip, label] = 1
         return labels
 
-    def strong(self, nb_frames: int) -> Tensor:
-        """(nb_clips, nb_classes, nb_frames) float32: 1 where events cover at least half of a frame."""
+    def strong(self, nb_frames: int, share: float = 0.5) -> Tensor:
+        """(nb_clips, nb_classes, nb_frames) float32: 1 where events cover at least `share` of a frame; 0: any of it."""
         frame = self.seconds / nb_frames
         start = torch.arange(nb_frames, dtype=torch.float64) * frame  # (nb_frames,)
         clip, label, times = self._rows
@@ -122,7 +122,7 @@ class Clips(Sounds):
         covered = (offset.minimum(start + frame) - onset.maximum(start)).clamp(min=0)  # (nb_events, nb_frames)
         total = torch.zeros(len(self), len(self.classes), nb_frames, dtype=torch.float64)
         total.index_put_((clip, label), covered, accumulate=True)
-        return (total >= 0.5 * frame - 1e-9).float()  # 1 ns: half a frame is half a frame despite rounding
+        return (total >= max(share * frame - 1e-9, 1e-9)).float()  # 1 ns: half a frame is half despite rounding
 
     def save(self, folder: Path, split: str) -> None:
         """`<split>.json`, `<split>.tsv`, and last `<split>.npy`: when that is there, all are."""

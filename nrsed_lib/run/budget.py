@@ -12,7 +12,7 @@ import pandas as pd
 
 from nrsed_lib.artefacts import shown_folder
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions, shard_folder
-from nrsed_lib.profile import Profile
+from nrsed_lib.profile import Profile, Sed
 from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine, run_json
 from nrsed_lib.sed.detector import Detector
@@ -55,7 +55,7 @@ class Budget:
         self.noises = row * noises[0]
         self.sounds = row * (noises[0] + targets[0])
         self.all_sounds = row * (sum(noises) + sum(targets))
-        self.embeddings = FLOAT16 * nb_clips * BeatsEncoder.size * nb_frames if beats else 0
+        self.embeddings = FLOAT16 * embedded(profile)[THETA] * BeatsEncoder.size * nb_frames if beats else 0
         self.scores = FLOAT16 * len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
         self.converting = row * max(nb.values()) if desed else 0  # a part's pieces, before they are joined
 
@@ -90,24 +90,51 @@ class Budget:
         return 5 * FLOAT32 * data.nb_samples * data.nb_validation + self.noises
 
 
+def embedded(profile: Profile) -> dict[str, float]:
+    """Notebook → clips that the encoder embeds for one seed, where embeddings are kept.
+
+    Clean clips have one in all, validation clips one for each training that chooses its epoch by them; what hears noise
+    in fine-tuning has one each time: on average, as it is drawn.
+    """
+    data, sed = profile.data, profile.sed
+    nb_clean = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
+    nb_chosen_by = data.nb_validation if sed.ways.kept == "as_released" else 0
+    finetuned = sum(in_noise(sed, recipe.curriculum) + nb_chosen_by for recipe in RECIPES.values())
+    return {THETA: nb_clean + nb_chosen_by, FINETUNED: finetuned}
+
+
+def in_noise(sed: Sed, curriculum: bool) -> float:
+    """How many clips a fine-tuning hears in noise, on average."""
+    tune, batch = sed.finetune, sed.batch
+    share = sum(stage.share * stage.share_in_noise for stage in tune.stages(curriculum))
+    return tune.steps * share * (batch.strong if tune.noisy == "strong" else sum(batch.sizes))
+
+
 def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFrame:
     """What rates by key (see `measurements`) mean: hours of the profile's schedule, of its tests, of a million clips.
 
-    Index: stage1, stage2, separation, scoring, a_million_embedded, a_million_separated. Columns: hours (NaN where a
-    rate was not measured) and counted, in words.
+    Index: stage1, stage2, stage2_no_curriculum, separation, scoring, a_million_embedded, a_million_separated. Columns:
+    hours (NaN where a rate was not measured) and counted, in words.
     """
 
     def fastest(name: str) -> float:
         of = [v for key, v in measured.items() if key.startswith(f"sizes.{name}.") and key.endswith(".time")]
         return min(of, default=float("nan"))
 
+    def finetuning(curriculum: bool) -> tuple[float, str]:
+        """One model: what hears noise is mixed and embedded in the step, the rest is looked up as in stage 1."""
+        nb, nb_noisy = sed.finetune.steps * batch, in_noise(sed, curriculum)
+        seconds = (nb - nb_noisy) * fastest("stage1") if nb > nb_noisy else 0.0
+        return seconds + nb_noisy * fastest("stage2"), f"{sed.finetune.steps} steps of {batch}, {nb_noisy:.0f} in noise"
+
     data, sed = profile.data, profile.sed
-    batch, nb_tests = sum(sed.batch.model_dump().values()), len(SYSTEMS) * len(data.conditions)
+    batch, nb_tests = sum(sed.batch.sizes), len(SYSTEMS) * len(data.conditions)
     nb_queries = len(data.conditions) * data.nb_test * len(data.classes)  # at most, as system #3 asks for every class
     separated = fastest("resunet30_dprnn")
     rows = {
         "stage1": (sed.train.steps * batch * fastest("stage1"), f"{sed.train.steps} steps of {batch} clips"),
-        "stage2": (sed.finetune.steps * batch * fastest("stage2"), f"{sed.finetune.steps} steps of {batch}, one model"),
+        "stage2": finetuning(curriculum=True),
+        "stage2_no_curriculum": finetuning(curriculum=False),
         "separation": (nb_queries * separated, f"{nb_queries} queries in all conditions, none twice"),
         "scoring": (nb_tests * fastest("psds"), f"{nb_tests} systems and conditions, one after another"),
         "a_million_embedded": (1e6 * fastest("beats"), "clips of 10 s"),
@@ -129,10 +156,9 @@ def hours(profile: Profile) -> dict[str, float]:
     if ran or profile.data.source != "desed":
         return ran
     of = consequences(values(here()), profile)["hours"]
-    share = sum(getattr(profile.data, f"nb_{split}") for split in LEARNED_FROM) / 1e6
     found = {
-        THETA: of["stage1"] + share * of["a_million_embedded"],
-        FINETUNED: len(RECIPES) * of["stage2"],
+        THETA: of["stage1"] + embedded(profile)[THETA] / 1e6 * of["a_million_embedded"],
+        FINETUNED: sum(of["stage2" if r.curriculum else "stage2_no_curriculum"] for r in RECIPES.values()),
         SCORES: of["separation"],
         TABLE1: len(profile.seeds) * of["scoring"],
     }

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-BATCHNORM_EPS = 1e-3  # as published. The published momentum, 0.99, keeps only the last batch: torch's 0.1 is used.
+BATCHNORM_EPS = 1e-3  # as published
 
 
 class GatedLinear(nn.Module):
@@ -30,19 +30,27 @@ class GatedLinear(nn.Module):
 class Convolutions(nn.Module):
     """Blocks of 3x3 convolution, batch norm, gate, average pooling (time, frequency) and dropout.
 
-    As published but for one exchange: dropout comes after pooling, where it has a quarter of the numbers
-    to draw (before it, that was a third of a training step on a CPU). In evaluation they are the same.
+    As published, or with one exchange: dropout after pooling has a quarter of the numbers to draw (before it, that was
+    a third of a training step on a CPU). In evaluation they are the same.
     """
 
-    def __init__(self, nb_filters: Sequence[int], pooling: Sequence[tuple[int, int]], dropout: float) -> None:
+    def __init__(
+        self,
+        nb_filters: Sequence[int],
+        pooling: Sequence[tuple[int, int]],
+        dropout: float,
+        dropout_before_pooling: bool = False,
+        momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         self.cnn = nn.Sequential()
         for i, (nb_in, nb_out) in enumerate(zip([1, *nb_filters], nb_filters, strict=False)):
             self.cnn.add_module(f"conv{i}", nn.Conv2d(nb_in, nb_out, 3, padding=1))
-            self.cnn.add_module(f"batchnorm{i}", nn.BatchNorm2d(nb_out, eps=BATCHNORM_EPS))
+            self.cnn.add_module(f"batchnorm{i}", nn.BatchNorm2d(nb_out, eps=BATCHNORM_EPS, momentum=momentum))
             self.cnn.add_module(f"glu{i}", GatedLinear(nb_out))
-            self.cnn.add_module(f"pooling{i}", nn.AvgPool2d(pooling[i]))
-            self.cnn.add_module(f"dropout{i}", nn.Dropout(dropout))
+            last = [(f"pooling{i}", nn.AvgPool2d(pooling[i])), (f"dropout{i}", nn.Dropout(dropout))]
+            for name, layer in reversed(last) if dropout_before_pooling else last:
+                self.cnn.add_module(name, layer)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, 1, T, F) -> (B, C, T', F')
         return self.cnn(x)
@@ -77,12 +85,14 @@ class CRNN(nn.Module):
         nb_rnn_layers: int = 2,
         dropout: float = 0.5,
         clip_pooling: str = "attention",
+        dropout_before_pooling: bool = False,
+        batchnorm_momentum: float = 0.1,
         embedding_size: int = 0,
         projection: int | None = None,
     ) -> None:
         super().__init__()
         nb_features = nb_filters[-1]
-        self.cnn = Convolutions(nb_filters, pooling, dropout)
+        self.cnn = Convolutions(nb_filters, pooling, dropout, dropout_before_pooling, batchnorm_momentum)
         if embedding_size and projection:
             # Whole channels are dropped: few recordings are soon told apart by single ones.
             self.drop_channels = nn.Dropout1d(dropout)
@@ -99,7 +109,7 @@ class CRNN(nn.Module):
     def forward(self, mels: Tensor, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Frame-wise and clip-wise probabilities (Eq. 1).
 
-        mels: (B, nb_mels, nb_mel_frames) in 0 … 1. embeddings: (B, embedding_size, any number of frames
+        mels: (B, nb_mels, nb_mel_frames), scaled. embeddings: (B, embedding_size, any number of frames
         over the same time). → strong (B, nb_classes, nb_frames), weak (B, nb_classes).
         """
         x = self.cnn(mels.transpose(1, 2).unsqueeze(1))  # (B, C, T, 1)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from nrsed_lib.profile import Profile
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.encoders.base import build_encoder
-from nrsed_lib.sed.mel import LinearMel, scale
+from nrsed_lib.sed.mel import SCALERS, LinearMel
 from nrsed_lib.store import read_tensors
 from nrsed_lib.training import device
 
@@ -44,6 +44,7 @@ class Detector(nn.Module):
         sed, data = profile.sed, profile.data
         self.classes = tuple(data.classes)
         self.mel = LinearMel(sed.mel, data.sample_rate)
+        self.scale = SCALERS[sed.ways.scaler]
         self.encoder = build_encoder(sed.encoder, data.sample_rate, sed.bfloat16)
         self.crnn = CRNN(
             len(data.classes),
@@ -87,7 +88,7 @@ class Detector(nn.Module):
 
     def detect(self, features: Features) -> tuple[Tensor, Tensor]:
         """Features → strong (B, nb_classes, nb_frames), weak (B, nb_classes)."""
-        return self.crnn(scale(features.mels), features.embeddings)
+        return self.crnn(self.scale(features.mels), features.embeddings)
 
 
 def load_detector(path: Path, profile: Profile) -> Detector:

@@ -1,7 +1,7 @@
 """Embeddings of clean clips, computed once: encoding them is most of the work of a step with BEATs.
 
-Noise that is mixed on the fly changes what the encoder hears, so only clean clips can be looked up: all of stage 1.
-Stage 2 hears every clip anew and encodes it in each step. Kept embeddings differ from computed ones by float16's
+Noise that is mixed on the fly changes what the encoder hears, so only clean clips can be looked up: all of stage 1,
+and in stage 2 those that no noise has come to. Kept embeddings differ from computed ones by float16's
 rounding (2⁻¹¹ of a value) and by nothing else: both are averaged to the detector's frames before augmentation. The
 published code averages after it; that differs where clips are mixed or turned only by rounding and by where a frame's
 window of three to five embeddings is cut.
@@ -40,8 +40,11 @@ class KeptEmbeddings:
     def rows(self, index: Tensor) -> Features:
         """The features of some clips. index: (B,)."""
         mels = self.detector.mel(self.audio[index.to(self.audio.device)].to(index.device).float() / FULL_SCALE)
-        embeddings = self.embeddings[index.to(self.embeddings.device)]
-        return Features(mels, embeddings.to(index.device, torch.float32))
+        return Features(mels, self.look_up(index))
+
+    def look_up(self, index: Tensor) -> Tensor:
+        """index: (B,) → (B, size, nb_frames)."""
+        return self.embeddings[index.to(self.embeddings.device)].to(index.device, torch.float32)
 
 
 def keep_embeddings(detector: Detector, audio: Tensor | Audio, path: Path) -> KeptEmbeddings:

@@ -1,10 +1,12 @@
-"""Log-mel spectrograms as the DCASE 2024 task 4 baseline computes them.
+"""Log-mel spectrograms as the DCASE 2024 task 4 baseline computes them, but for the ends of the scale (`SCALERS`).
 
 Two steps, because mixup acts between them: the linear mel spectrogram, where sounds add, and the
 scaled one, which the network sees.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -47,3 +49,7 @@ def scale(mels: Tensor) -> Tensor:
     decibels = (20 * mels.clamp_min(MIN_AMPLITUDE).log10()).clamp(MIN_DB, MAX_DB)
     low, high = decibels.amin((1, 2), keepdim=True), decibels.amax((1, 2), keepdim=True)
     return (decibels - low) / (high - low).clamp_min(1e-6)
+
+
+# By `sed.ways.scaler`. Behind convolutions padded with zeros, -1 … 1 makes another network of the same weights.
+SCALERS: dict[str, Callable[[Tensor], Tensor]] = {"ours": scale, "as_released": lambda mels: 2 * scale(mels) - 1}

@@ -8,10 +8,12 @@ from tqdm import tqdm
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE
+from nrsed_lib.data.prepare import load_split
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
 from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.training_set import Audio, TrainingSet
+from nrsed_lib.sed.validation import Validation
 from nrsed_lib.training import device, kept
 
 
@@ -26,12 +28,23 @@ def train_detector(run: Run, name: str = "theta") -> pd.DataFrame:
     torch.manual_seed(run.seed)
     detector = Detector(run.profile).to(device())
     clips = TrainingSet.load(run, detector.nb_frames, device())
-    features: Features | KeptEmbeddings
+    features = clean_features(run, detector, clips.audio)
+    validation = None
+    if run.profile.sed.ways.kept == "as_released":
+        held_out = load_split(run, "validation")
+        heard = clean_features(run, detector, Audio((held_out.audio,), device()), "validation")
+        validation = Validation.of(run.profile, detector, heard, held_out, features, clips)
+    hear, schedule = (lambda index, _: features.rows(index)), run.profile.sed.train
+    return train_student(run, name, detector, hear, clips, schedule, validation)
+
+
+def clean_features(
+    run: Run, detector: Detector, audio: torch.Tensor | Audio, what: str = "embeddings"
+) -> Features | KeptEmbeddings:
+    """Features of clips by number, for a whole training: in memory, or with BEATs' in `<what>.npy` (see above)."""
     if run.profile.sed.encoder == "beats":
-        features = keep_embeddings(detector, clips.audio, run.folder / "embeddings.npy")
-    else:
-        features = all_features(detector, clips.audio)
-    return train_student(run, name, detector, lambda index, _: features.rows(index), clips, run.profile.sed.train)
+        return keep_embeddings(detector, audio, run.folder / f"{what}.npy")
+    return all_features(detector, audio)
 
 
 def all_features(detector: Detector, audio: torch.Tensor | Audio, batch: int = 20) -> Features:

@@ -11,6 +11,7 @@ from torch import Tensor
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_split
 from nrsed_lib.profile import Batch
+from nrsed_lib.training import Step, step_generator
 
 ROOM = 0.4  # of a GPU's free memory, at most, may be taken by clips
 
@@ -55,11 +56,11 @@ class Audio:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Strong, weak and unlabelled clips, one after the other.
+    """Strong, weak and unlabelled clips, one after the other, and how batches of them are drawn (`DRAWS`).
 
     audio: (nb_clips, nb_samples) int16, see `Audio`. strong: (nb_clips, nb_classes, nb_frames), of meaning for the
     strong clips only. weak: (nb_clips, nb_classes), of meaning for the labelled ones. label_sets: of
-    each labelled clip. nb: clips in each split.
+    each labelled clip. nb: clips in each split. weak_share: of the weak ones, from the first on, that are drawn.
     """
 
     audio: Tensor | Audio
@@ -67,22 +68,53 @@ class TrainingSet:
     weak: Tensor
     label_sets: list[frozenset[str]]
     nb: tuple[int, int, int]
+    weak_share: float = 1.0
 
     @classmethod
     def load(cls, run: Run, nb_frames: int, device: torch.device) -> TrainingSet:
-        splits = [load_split(run, split) for split in ("strong", "weak", "unlabelled")]
+        splits, sed = [load_split(run, split) for split in ("strong", "weak", "unlabelled")], run.profile.sed
         return cls(
             Audio(tuple(s.audio for s in splits), device).placed(),
-            torch.cat([s.strong(nb_frames) for s in splits]).to(device),
+            torch.cat([s.strong(nb_frames, sed.labelled_share) for s in splits]).to(device),
             torch.cat([s.weak() for s in splits]).to(device),
             [labels for s in splits[:2] for labels in s.label_sets],
             tuple(len(s) for s in splits),  # type: ignore[arg-type]
+            sed.weak_share,
         )
 
-    def draw(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Clip numbers (B,): `batch.strong` strong clips, then weak, then unlabelled ones."""
-        first, index = 0, []
-        for nb, size in zip(self.nb, batch.sizes, strict=True):
-            index.append(first + torch.randint(nb, (size,), generator=generator))
-            first += nb
-        return torch.cat(index).to(self.weak.device)
+    @property
+    def drawn(self) -> tuple[int, int, int]:
+        """Clips of each split that are drawn."""
+        return self.nb[0], round(self.weak_share * self.nb[1]), self.nb[2]
+
+    @property
+    def held_out(self) -> Tensor:
+        """The weak clips that are not: their numbers."""
+        return torch.arange(self.nb[0] + self.drawn[1], self.nb[0] + self.nb[1], device=self.weak.device)
+
+    def epoch(self, batch: Batch) -> int:
+        """Steps until the smallest of the splits has been drawn. Raises ValueError where it does not fill a batch."""
+        if not (steps := min(nb // size for nb, size in self._each(batch))):
+            raise ValueError(f"{self.drawn} strong, weak and unlabelled clips do not fill a batch of {batch.sizes}")
+        return steps
+
+    def draw(self, batch: Batch, step: Step, key: tuple[int, str] = (0, "")) -> Tensor:
+        """Clip numbers (B,), drawn with replacement: strong clips, then weak, then unlabelled ones."""
+        return self._joined([torch.randint(n, (b,), generator=step.generator) for n, b in self._each(batch)])
+
+    def deal(self, batch: Batch, step: Step, key: tuple[int, str]) -> Tensor:
+        """Likewise, but in an epoch no clip comes twice. key: seed and name of the training, for the epoch's lots."""
+        epoch, place = divmod(step.number, self.epoch(batch))
+        lots = step_generator(*key, -1 - epoch)
+        rows = [torch.randperm(n, generator=lots)[place * b :][:b] for n, b in self._each(batch)]
+        return self._joined(rows)
+
+    def _each(self, batch: Batch) -> list[tuple[int, int]]:
+        return list(zip(self.drawn, batch.sizes, strict=True))
+
+    def _joined(self, rows: list[Tensor]) -> Tensor:
+        firsts = accumulate(self.nb, initial=0)
+        return torch.cat([first + of for first, of in zip(firsts, rows, strict=False)]).to(self.weak.device)
+
+
+DRAWS = {"ours": TrainingSet.draw, "as_released": TrainingSet.deal}  # by `sed.ways.batches`

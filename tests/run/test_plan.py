@@ -13,7 +13,7 @@ from nrsed_lib.data.clips import load_audio, save_audio
 from nrsed_lib.paths import ROOT
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import measurements
-from nrsed_lib.run.budget import Budget, hours
+from nrsed_lib.run.budget import Budget, embedded, hours
 from nrsed_lib.run.cli import app
 from nrsed_lib.run.plan import _machine, duration, plan
 from nrsed_lib.run.provenance import kind, machine
@@ -99,9 +99,18 @@ def test_sizes_are_products_of_the_settings():
     assert of.clips == row * (13_463 + 1578 + 14_412)
     assert of.all_clips == of.clips + row * (2500 + 5 * 1168)
     assert of.noises == row * 447 * 32 and of.all_sounds == row * (447 * 48 + 10 * 48)
-    assert of.embeddings == 2 * (13_463 + 1578 + 14_412) * 768 * 156
+    assert of.embeddings == 2 * (13_463 + 1578 + 14_412 + 2500) * 768 * 156
     assert of.scores == 2 * 5 * 16 * 1168 * 10 * 156
     assert of.converting == row * 14_412
+
+
+def test_only_what_hears_noise_is_embedded_in_fine_tuning():
+    """24 strong clips a step, of which each stage of the curriculum leaves one part clean; validation, once a model."""
+    of = embedded(load_profile("paper"))
+    curriculum, at_random = 2360 * 24 * (1 / 2 + 2 / 3 + 3 / 4 + 4 / 5), 11_800 * 24
+    assert of == pytest.approx({"03": 31_953, "04": 2 * curriculum + at_random + 3 * 2500})
+    everything = load_profile("paper", {"sed.finetune.noisy": "all", "sed.ways.kept": "ours"})
+    assert embedded(everything)["04"] == pytest.approx(4 * (2 * curriculum + at_random))
 
 
 def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
@@ -110,12 +119,13 @@ def test_hours_are_known_only_where_the_bench_ran(tmp_path, monkeypatch):
     profile = load_profile("paper")
     assert hours(profile) == {}
     facts = {"value": 0.5, "unit": "s", "on": "a clip"}
-    measured = {"sizes.stage2.time": facts, "sizes.beats.float32.time": facts}
+    measured = {f"sizes.{what}.time": facts for what in ("stage1", "stage2", "beats.float32")}
     (tmp_path / "measurements.json").write_text(json.dumps({"NVIDIA H200, 16 cores": measured}))
     for gpu, there in (("NVIDIA H200", True), ("another", False), (None, False)):
         monkeypatch.setattr(measurements, "machine", lambda gpu=gpu: {"gpu": gpu, "cpu": "a CPU", "cores": 4})
-        of_three = {"04": 3 * 0.5 * profile.sed.finetune.steps * 96 / 3600}  # stage 1 was not measured, stage 2 was
-        assert hours(profile) == pytest.approx(of_three if there else {})
+        stage1 = 0.5 * (profile.sed.train.steps * 96 + 13_463 + 1578 + 14_412 + 2500) / 3600  # and clean clips, once
+        both = {"03": stage1, "04": 3 * 0.5 * profile.sed.finetune.steps * 96 / 3600}  # scoring was not measured
+        assert hours(profile) == pytest.approx(both if there else {})
     assert hours(load_profile("mini")) == {}
     assert [duration(h) for h in (0.01, 3, 100)] == ["0.6 min", "3.0 h", "4 days"]
 

@@ -16,7 +16,7 @@ from nrsed_lib.llm.selection import select
 from nrsed_lib.profile import load_profile
 from nrsed_lib.sed import augment, mean_teacher
 from nrsed_lib.sed.detector import Detector, Features
-from nrsed_lib.sed.finetuning import RECIPES, finetune, noisy_ears, snr_range
+from nrsed_lib.sed.finetuning import RECIPES, finetune, noisy_ears, stage_at
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training import train_detector
 from nrsed_lib.store import read_tensors
@@ -134,13 +134,13 @@ def trained(selected: Run) -> Run:
 
 def test_curriculum_goes_from_clean_to_noisy() -> None:
     settings = load_profile("mini").sed.finetune
-    heard = [snr_range(settings, RECIPES["full"], step) for step in range(settings.steps)]
+    heard = [stage_at(settings, RECIPES["full"], step).snr_db for step in range(settings.steps)]
     assert heard[0] is None and heard[-1] == (-10, 10)
     lows = [math.inf if snrs is None else snrs[0] for snrs in heard]
     assert lows == sorted(lows, reverse=True)
     for stage in settings.curriculum:
         assert heard.count(stage.snr_db) == pytest.approx(stage.share * settings.steps, abs=1)
-    assert {snr_range(settings, RECIPES["no_curriculum"], step) for step in range(settings.steps)} == {(-10, 10)}
+    assert {stage_at(settings, RECIPES["no_curriculum"], step).snr_db for step in range(settings.steps)} == {(-10, 10)}
 
 
 def test_noise_is_what_was_chosen_at_the_snr_that_is_said(trained: Run) -> None:
