@@ -21,16 +21,21 @@ from nrsed_lib.profile import Lass, load_profile
 from nrsed_lib.sed.crnn import CRNN
 from nrsed_lib.sed.detector import Features
 from nrsed_lib.sed.mean_teacher import train_student
+from nrsed_lib.sed.mel import SCALERS
 from nrsed_lib.sed.training_set import TrainingSet
 from nrsed_lib.training import device
 
 NB_CLIPS, NB_CLASSES, NB_FRAMES = 30, 4, 20
+RELEASED = {
+    f"sed.ways.{way}": "as_released" for way in ("scaler", "clip_loss", "teacher", "warmup", "augmentation", "batches")
+}
 
 
 def detector(name: str, steps: int) -> None:
-    dtype = getattr(torch, name)
+    """name: a precision, ours; or "released", the released ways in float64."""
+    dtype, ways = (torch.float64, RELEASED) if name == "released" else (getattr(torch, name), {})
     batch = {"strong": 3, "weak": 2, "unlabelled": 4}
-    profile = load_profile("smoke", {f"sed.batch.{name}": nb for name, nb in batch.items()})
+    profile = load_profile("smoke", {f"sed.batch.{of}": nb for of, nb in batch.items()} | ways)
     run = Run(profile, "03", 0)
     schedule = profile.sed.train.model_copy(update={"steps": steps, "warmup_steps": 2, "lr": 1e-3})
     torch.manual_seed(0)
@@ -43,6 +48,7 @@ def detector(name: str, steps: int) -> None:
         crnn=crnn,
         nb_frames=NB_FRAMES,
         classes=profile.data.classes,
+        scale=SCALERS[profile.sed.ways.scaler],
         frame_seconds=profile.data.clip_seconds / NB_FRAMES,
         mel_seconds=profile.sed.mel.hop / profile.data.sample_rate,
         embedding_seconds=profile.data.clip_seconds / 5,

@@ -14,7 +14,7 @@ from nrsed_lib import sharding
 pytestmark = pytest.mark.timeout(600)
 HERE = Path(__file__).parent
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-TASKS = {"float64": 10, "float32": 10, "separator": 5}  # steps
+TASKS = {"float64": 10, "float32": 10, "released": 10, "separator": 5}  # steps
 LR = 1e-3
 # Batch norm takes away a bias just before it, whose gradient is therefore nothing but rounding. Adam divides by
 # its size and takes a step of up to lr all the same, the mean of the norm follows, and no prediction changes.
@@ -59,14 +59,14 @@ def curve_gap(a: dict, b: dict, name: str) -> float:
     return max(abs(x - y) / max(abs(x), 1e-12) for x, y in pairs)
 
 
-@pytest.mark.parametrize("who", ["two", "both"])
-def test_the_detector_is_that_of_one_process(learned: Path, who: str) -> None:
+@pytest.mark.parametrize(("who", "name"), [("two", "float64"), ("both", "float64"), ("two", "released")])
+def test_the_detector_is_that_of_one_process(learned: Path, who: str, name: str) -> None:
     """In double precision, where a wrong weight, row, statistic or draw can not hide behind rounding."""
-    one, other = (checkpoint(learned / folder, "float64") for folder in ("one", who))
-    assert curve_gap(one, other, "float64") < 1e-10
+    one, other = (checkpoint(learned / folder, name) for folder in ("one", who))
+    assert curve_gap(one, other, name) < 1e-10
     for part in ("network", "teacher"):
-        for name, gap in gaps(one, other, part).items():
-            assert gap < (1e-8 if name.endswith(BEFORE_NORM) else 1e-12), (part, name)
+        for key, gap in gaps(one, other, part).items():
+            assert gap < (1e-8 if key.endswith(BEFORE_NORM) else 1e-12), (part, key)
 
 
 def test_in_single_precision_they_differ_by_its_rounding(learned: Path) -> None:
@@ -100,7 +100,7 @@ def test_alone_nothing_is_joined_or_imported() -> None:
     subprocess.run([sys.executable, "-c", code + check], check=True)
     share, x = sharding.Share((3, 2)), torch.rand(5, 2)
     assert share.of(x) is x and share.gather(x) is x and sharding.total(x) is x
-    assert share.own == (3, 2) and share.weight(1) == share.weight(2) == 1.0
+    assert share.own == (3, 2) and share.weight(slice(1)) == share.weight(slice(2)) == 1.0
     net = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout())
     assert type(sharding.as_one(net, share)[0]) is nn.BatchNorm2d
 
@@ -113,7 +113,8 @@ def third_of_three(monkeypatch):
 def test_a_share_is_of_every_group(third_of_three) -> None:
     share = sharding.Share((4, 3, 6))
     assert share.rows.tolist() == [3, 6, 11, 12] and share.own == (1, 1, 2)
-    assert share.weight(1) == 1 / 4 and share.weight(2) == 2 / 7 and share.weight(3) == 4 / 13
+    assert share.weight(slice(1)) == 1 / 4 and share.weight(slice(2)) == 2 / 7 and share.weight(slice(3)) == 4 / 13
+    assert share.weight(slice(1, 2)) == 1 / 3
 
 
 def test_what_can_not_be_shared_is_named(third_of_three) -> None:

@@ -12,7 +12,10 @@ from nrsed_lib.settings.section import Check
 
 def checks(profile: Profile) -> Iterator[Check]:
     data, mel, crnn = profile.data, profile.sed.mel, profile.sed.crnn
-    yield from batches(profile)
+    nb_weak, sed = round(profile.sed.weak_share * data.nb_weak), profile.sed
+    few = "as_released" in (sed.ways.batches, sed.ways.kept) and nb_weak < sed.batch.weak
+    what = f"leaves {nb_weak} of {data.nb_weak} weak clips, which do not fill a batch"
+    yield few, "sed.weak_share", what, "raise it, or lower sed.batch.weak"
     half, empty = data.sample_rate / 2, empty_bands(mel, data.sample_rate)
     yield mel.f_max > half, "sed.mel.f_max", f"is above half the sample rate, {half:g} Hz", "lower it"
     yield empty, "sed.mel.nb_mels", f"leaves {empty} bands without a bin of the spectrum", "lower it, or raise n_fft"
@@ -23,16 +26,6 @@ def checks(profile: Profile) -> Iterator[Check]:
     yield bands != 1, "sed.crnn.pooling", f"leaves {bands} of {mel.nb_mels} bands", "let 1 be left"
     few, remedy = frames < profile.sed.median_frames, "shorten that (sed.median_frames) or sed.mel.hop, or pool less"
     yield few, "sed.crnn.pooling", f"leaves {frames} frames of a clip, less than the median is over", remedy
-
-
-def batches(profile: Profile) -> Iterator[Check]:
-    """An epoch, where there is such a thing, has a step at least."""
-    data, sed = profile.data, profile.sed
-    epochs = "as_released" in (sed.ways.batches, sed.ways.kept)
-    shares = {"strong": 1.0, "weak": sed.weak_share, "unlabelled": 1.0}
-    for (split, share), size in zip(shares.items(), sed.batch.sizes, strict=True):
-        nb = round(share * getattr(data, f"nb_{split}"))
-        yield epochs and nb < size, f"sed.batch.{split}", f"is more than the {nb} clips of an epoch", f"at most {nb}"
 
 
 def empty_bands(mel: Mel, sample_rate: int) -> int:

@@ -9,14 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from nrsed_lib.artefacts import Run
+from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.clips import FULL_SCALE
-from nrsed_lib.profile import Profile, load_profile
+from nrsed_lib.llm.selection import select
+from nrsed_lib.profile import CurriculumStage, Profile, load_profile
 from nrsed_lib.sed import detector as detectors
 from nrsed_lib.sed import embeddings as kept_embeddings
-from nrsed_lib.sed.detector import Detector
+from nrsed_lib.sed.detector import Detector, load_detector
 from nrsed_lib.sed.embeddings import keep_embeddings
 from nrsed_lib.sed.encoders.beats import Beats, BeatsEncoder
+from nrsed_lib.sed.finetuning import NoisyBatch, NoisyEar, features_of, finetune, noisy_ears
 from nrsed_lib.sed.training import train_detector
 
 
@@ -107,14 +109,20 @@ def test_killed_goes_on_and_done_is_read(
     assert len(calls) == 5
 
 
+def elsewhere(smoke_data: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *notebooks: str) -> None:
+    """Results of their own, with what notebooks of other tests of this session have made: folders are shared."""
+    work = tmp_path / "smoke" / "work"
+    work.mkdir(parents=True)
+    for notebook in ("01", *notebooks):
+        made = Run(smoke_data.profile, notebook, 0).folder
+        (work / made.name).symlink_to(made)
+    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
+
+
 def test_stage_1_learns_from_kept_embeddings(
     profile: Profile, smoke_data: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = tmp_path / "smoke" / "work"
-    work.mkdir(parents=True)
-    data = smoke_data.folder.parent
-    (work / data.name).symlink_to(data)
-    monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))  # the stage's folder is shared by other tests of this session
+    elsewhere(smoke_data, tmp_path, monkeypatch)
     monkeypatch.setattr("nrsed_lib.sed.training.all_features", None)  # nothing is gathered in memory
     run = Run(profile, "03", 0)
     run.folder.mkdir(parents=True)
@@ -123,3 +131,45 @@ def test_stage_1_learns_from_kept_embeddings(
     shape = np.load(run.folder / "embeddings.npy", mmap_mode="r").shape
     assert shape == (data.nb_strong + data.nb_weak + data.nb_unlabelled, 32, Detector(profile).nb_frames)
     assert (run.folder / "theta.safetensors").exists()
+
+
+def test_stage_2_embeds_what_hears_noise_and_looks_up_the_rest(
+    profile: Profile, smoke_data: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select(open_run("02", smoke_data.profile))
+    elsewhere(smoke_data, tmp_path, monkeypatch, "02")
+    parts = [CurriculumStage(share=1.0, parts_db=[None, 5.0])]
+    tune = profile.sed.finetune.model_copy(update={"curriculum": parts, "noisy": "strong"})
+    profile = profile.model_copy(update={"sed": profile.sed.model_copy(update={"finetune": tune})})
+    for notebook in ("03", "04"):
+        Run(profile, notebook, 0).folder.mkdir(parents=True)
+    train_detector(Run(profile, "03", 0))
+    run = Run(profile, "04", 0)
+    detector = load_detector(run.find("theta"), profile)
+    ear = noisy_ears(run, ["full"], detector)["full"]
+
+    kept = keep_embeddings(detector, ear.clips.audio, run.find("theta").with_name("embeddings.npy"))
+    heard, index = ear.hear(torch.arange(24), 0), torch.arange(24)
+    assert 0 < heard.snr_db.isfinite().sum() < 24
+    rows = torch.tensor([23, 0, 5, 1, 7])
+    found, computed = features_of(heard, rows, index, detector, kept), detector.features(heard.mixtures[rows])
+    assert found.embeddings is not None and computed.embeddings is not None
+    assert torch.equal(found.mels, computed.mels)
+    torch.testing.assert_close(found.embeddings, computed.embeddings, rtol=2**-11, atol=1e-5)
+
+    embed, hear, counts = Detector.embeddings, NoisyEar.hear, {"embedded": 0, "in noise": 0}
+
+    def embedding(self: Detector, waveforms: Tensor) -> Tensor | None:
+        counts["embedded"] += len(waveforms)
+        return embed(self, waveforms)
+
+    def hearing(self: NoisyEar, index: Tensor, step: int) -> NoisyBatch:
+        batch = hear(self, index, step)
+        counts["in noise"] += int(batch.snr_db.isfinite().sum())
+        return batch
+
+    monkeypatch.setattr(Detector, "embeddings", embedding)
+    monkeypatch.setattr(NoisyEar, "hear", hearing)
+    finetune(run, "full", ear)
+    assert 0 < counts["embedded"] == counts["in noise"] < tune.steps * 4
+    assert not (run.folder / "embeddings.npy").exists()
