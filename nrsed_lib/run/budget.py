@@ -34,8 +34,9 @@ class Budget:
     """Bytes, each of one kind of thing, for one seed where seeds differ.
 
     clips: of training. all_clips: and of validation, and of the tests, once a condition. noises: isolated ones of
-    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by the training of g_theta.
-    scores: by the tests. converting: more that data preparation takes while it works.
+    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by the training of g_theta;
+    validated: by each fine-tuning that chooses its epoch. scores: by the tests. converting: more that data preparation
+    takes while it works.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -55,14 +56,17 @@ class Budget:
         self.noises = row * noises[0]
         self.sounds = row * (noises[0] + targets[0])
         self.all_sounds = row * (sum(noises) + sum(targets))
-        self.embeddings = FLOAT16 * embedded(profile)[THETA] * BeatsEncoder.size * nb_frames if beats else 0
+        embedding = FLOAT16 * BeatsEncoder.size * nb_frames if beats else 0
+        self.embeddings = embedding * round(embedded(profile)[THETA])
+        self.validated = embedding * chosen_by(profile)
         self.scores = FLOAT16 * len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
         self.converting = row * max(nb.values()) if desed else 0  # a part's pieces, before they are joined
 
     def disk(self, notebook: str) -> int:
         """Bytes that a notebook leaves, for one seed. Shards that an earlier conversion left are not taken again."""
         if notebook != CLIPS:
-            return {THETA: self.embeddings, SCORES: self.scores}.get(notebook, 0)
+            left = {THETA: self.embeddings, FINETUNED: len(RECIPES) * self.validated, SCORES: self.scores}
+            return left.get(notebook, 0)
         data = self.profile.data
         kept = sum(p.stat().st_size for p in shard_folder(data).glob("*.npy")) if data.source == "desed" else 0
         return max(self.all_clips + self.all_sounds - kept, 0)
@@ -78,7 +82,7 @@ class Budget:
         nb_sounds = self.sounds // (INT16 * data.nb_samples)
         return {
             THETA: (0, self.clips + self.embeddings),
-            FINETUNED: (self.noises, self.noises + self.clips),
+            FINETUNED: (self.noises, self.noises + self.clips + self.embeddings),
             SEPARATOR: (self.sounds + nb_sounds * tape,) * 2 if lass.weights is None else (0, 0),
         }
 
@@ -98,9 +102,13 @@ def embedded(profile: Profile) -> dict[str, float]:
     """
     data, sed = profile.data, profile.sed
     nb_clean = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
-    nb_chosen_by = data.nb_validation if sed.ways.kept == "as_released" else 0
-    finetuned = sum(in_noise(sed, recipe.curriculum) + nb_chosen_by for recipe in RECIPES.values())
-    return {THETA: nb_clean + nb_chosen_by, FINETUNED: finetuned}
+    finetuned = sum(in_noise(sed, recipe.curriculum) + chosen_by(profile) for recipe in RECIPES.values())
+    return {THETA: nb_clean + chosen_by(profile), FINETUNED: finetuned}
+
+
+def chosen_by(profile: Profile) -> int:
+    """Validation clips that a training hears to choose its epoch."""
+    return profile.data.nb_validation if profile.sed.ways.kept == "as_released" else 0
 
 
 def in_noise(sed: Sed, curriculum: bool) -> float:

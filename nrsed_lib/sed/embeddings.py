@@ -18,6 +18,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 from tqdm import tqdm
 
+from nrsed_lib import sharding
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.training_set import Audio
@@ -53,8 +54,9 @@ def keep_embeddings(detector: Detector, audio: Tensor | Audio, path: Path) -> Ke
     audio: (nb_clips, nb_samples) int16. For 29,460 clips of 10 s and BEATs the file is 7.1 GB.
     """
     device = next(detector.parameters()).device
-    if not path.exists():
+    if not path.exists() and sharding.is_first():
         _compute(detector, audio, path, device)
+    sharding.wait()
     kept = torch.from_numpy(np.load(path, mmap_mode="r+"))  # r+: torch warns of what it cannot write
     if device.type == "cuda" and kept.numel() * 2 < ROOM * torch.cuda.mem_get_info(device)[0]:
         kept = kept.to(device)

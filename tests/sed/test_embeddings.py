@@ -114,7 +114,7 @@ def elsewhere(smoke_data: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     work = tmp_path / "smoke" / "work"
     work.mkdir(parents=True)
     for notebook in ("01", *notebooks):
-        made = Run(smoke_data.profile, notebook, 0).folder
+        made = Run(smoke_data.profile, notebook, 0).folder.parent
         (work / made.name).symlink_to(made)
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
 

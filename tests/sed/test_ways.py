@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from golden import draw, fill, read
+from sed_scores_eval.intersection_based import fscore
 from torch import Tensor, nn
 
 from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.clips import Clips
 from nrsed_lib.errors import ProfileError
+from nrsed_lib.evaluate.psds import score_tables
 from nrsed_lib.llm.selection import select
 from nrsed_lib.profile import Batch, Mel, Schedule, load_profile
 from nrsed_lib.sed import augment, mean_teacher
@@ -267,6 +269,23 @@ def test_the_objective_is_two_f1_scores() -> None:
     frames[0, 0, 9:] = 0.8  # another: false; and from 6 to 8 s nothing: missed
     frames[1, 1, :4] = 0.9  # four of ten seconds: too few
     assert intersection_f1(frames, clips) == pytest.approx((2 / 4 + 0) / 2)
+    assert intersection_f1(torch.zeros(2, 2, 10), clips) == 0
+
+
+def test_intersection_f1_is_the_librarys() -> None:
+    rng = np.random.default_rng(0)
+    names, classes = [f"c{i}" for i in range(30)], ("a", "b", "c")
+    onset = rng.uniform(0, 8, 80)
+    events = pd.DataFrame(
+        {"filename": rng.choice(names, 80), "onset": onset, "offset": onset + rng.uniform(0.2, 2, 80)}
+    )
+    events = events.assign(event_label=rng.choice(classes, 80)).drop_duplicates(["filename", "event_label"])
+    clips = Clips(names, torch.zeros(30, 80_000, dtype=torch.int16), events, classes, 8_000)
+    frames = (0.3 * torch.from_numpy(rng.random((30, 3, 50))) + 0.6 * clips.strong(50)).roll(1, -1)
+    frames = torch.where(torch.from_numpy(rng.random((30, 3, 50)) < 0.02), 0.9, frames)
+    found = fscore(score_tables(frames, clips), clips.ground_truth, 0.5, dtc_threshold=0.5, gtc_threshold=0.5)[0]
+    assert 0.3 < found["macro_average"] < 0.9
+    assert intersection_f1(frames, clips) == pytest.approx(found["macro_average"], abs=1e-9)
 
 
 @pytest.fixture(scope="module")
