@@ -20,13 +20,12 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE, to_int16
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources, load_split
-from nrsed_lib.data.scenarios import NB_EVENTS
 from nrsed_lib.llm.selection import Selection, load_selection, random_selection
 from nrsed_lib.profile import CurriculumStage, Finetune
 from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector
 from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
 from nrsed_lib.sed.mean_teacher import files, train_student
-from nrsed_lib.sed.noise import NoiseBank, choose
+from nrsed_lib.sed.noise import NB_EVENTS, NoiseBank, choose
 from nrsed_lib.sed.training import all_features, clean_features
 from nrsed_lib.sed.training_set import Audio, TrainingSet
 from nrsed_lib.sed.validation import Validation
