@@ -119,7 +119,8 @@ def training(profile: Profile, turns: int) -> Iterator[Measurement]:
     nb, detector = sum(sizes), full_size_detector(profile)
     clips, bank = training_data(profile, detector, sizes, 60)
     allowed = bank.allowed([profile.data.noise_classes] * nb)
-    ear = NoisyEar(clips, bank, allowed, RECIPES["no_curriculum"], profile.sed.finetune)
+    everywhere = profile.sed.finetune.model_copy(update={"noisy": "all"})  # what a clip in noise takes
+    ear = NoisyEar(clips, bank, allowed, RECIPES["no_curriculum"], everywhere)
     kept = torch.randn(nb, BeatsEncoder.size, detector.nb_frames, device=device(), dtype=torch.float16)
 
     def looked_up(index: Tensor, step: int) -> Features:
