@@ -11,6 +11,8 @@ from nrsed_lib.settings.section import Check
 
 
 def checks(profile: Profile) -> Iterator[Check]:
+    tagged = profile.evaluate.reviewer_rows and profile.sed.encoder != "mn04"
+    yield tagged, "evaluate.reviewer_rows", "ask for tags of mn04, which is not sed.encoder", "leave them out"
     data, mel, crnn = profile.data, profile.sed.mel, profile.sed.crnn
     half, empty = data.sample_rate / 2, empty_bands(mel, data.sample_rate)
     yield mel.f_max > half, "sed.mel.f_max", f"is above half the sample rate, {half:g} Hz", "lower it"
