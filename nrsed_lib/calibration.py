@@ -17,12 +17,10 @@ from tqdm import tqdm
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.store import write_json, write_table
-from nrsed_lib.systems import Networks
+from nrsed_lib.systems import Networks, Thresholds
 from nrsed_lib.training import device
 
-GRID = torch.linspace(-6, 6, 121).sigmoid()  # at even distances in logits: a tagger's probabilities are small
-
-Thresholds = dict[str, dict[str, Tensor]]  # kind -> who asks -> () or (nb_classes,)
+GRID = torch.linspace(-8, 6, 141).sigmoid()  # at even distances in logits: a tagger's probabilities are small
 
 
 def calibrate(run: Run, networks: Networks) -> Thresholds:
@@ -59,7 +57,7 @@ def read_thresholds(run: Run) -> Thresholds:
 def validation_scores(run: Run, networks: Networks) -> tuple[dict[str, Tensor], Tensor]:
     """Clip scores by who asks, and weak labels, (nb_conditions * nb_validation, nb_classes), on the CPU."""
     labels, conditions = load_split(run, "validation").weak(), run.profile.data.conditions
-    found: dict[str, list[Tensor]] = {who: [] for who in (*networks.detectors, *networks.askers)}
+    found: dict[str, list[Tensor]] = {who: [] for who in networks.who_asks}
     for condition in tqdm(conditions, desc="thresholds", mininterval=1.0):
         for some in load_condition(run, condition, split="validation").split(networks.batch):
             every = torch.ones(len(some), dtype=torch.bool, device=device())

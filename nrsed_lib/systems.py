@@ -30,6 +30,8 @@ MODELS = ("theta", "random", "no_curriculum", "full", "longer", "smollm2", "filt
 TAGGER = "tagger"  # asks by what the encoder was pretrained to tell (sed/tagger.py)
 
 Input = Literal["mixture", "remix"]  # of a detector
+Threshold = Literal["half", "calibrated", "by class"]  # 0.5 as in section II-C, or set on validation clips
+Thresholds = Mapping[Threshold, Mapping[str, Tensor]]  # for those not "half": who asks -> () or (nb_classes,)
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,23 @@ class Queries:
     the truth takes away what is asked for in vain, or adds what is missed."""
 
     who: str
-    threshold: Literal["half", "calibrated", "by class"] = "half"  # 0.5 as in section II-C, or set on validation clips
+    threshold: Threshold = "half"
     mended: Literal["", "no false", "no missed"] = ""
 
-    def asked(self, clip_scores: Mapping[str, Tensor], thresholds: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
-        """bool (nb_clips, nb_classes). clip_scores: by who, of that shape, weak labels under "truth". thresholds: for
-        those not "half", kind -> who -> () or (nb_classes,). Raises KeyError for one that is in neither."""
+    def asked(self, clip_scores: Mapping[str, Tensor], thresholds: Thresholds) -> Tensor:
+        """bool (nb_clips, nb_classes). clip_scores: by who, of that shape, weak labels under "truth". Raises
+        KeyError for one that is not in them, or has no threshold."""
         truth = clip_scores["truth"] > THRESHOLD
         if self.who == "all":
             return torch.ones_like(truth)
         threshold = THRESHOLD if self.threshold == "half" else thresholds[self.threshold][self.who]
         asked = clip_scores[self.who] > threshold
         return {"": asked, "no false": asked & truth, "no missed": asked | truth}[self.mended]
+
+    @property
+    def usable(self) -> bool:
+        """Whether it needs no truth, and is more than asking for everything."""
+        return self.who not in ("truth", "all") and not self.mended
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.who, self.threshold.replace("half", ""), self.mended)))
@@ -129,7 +136,7 @@ class Networks:
     batch: int
     median_frames: int = 7
     askers: Mapping[str, Callable[[Tensor, Features], Tensor]] = field(default_factory=dict)
-    thresholds: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: Run, models: Iterable[str] | None = None, profile: Profile | None = None) -> Networks:
@@ -160,6 +167,11 @@ class Networks:
         if who in self.askers:
             return self.askers[who](mixtures, self.features(mixtures))
         return self.detectors[who](mixtures)[1]
+
+    @property
+    def who_asks(self) -> tuple[str, ...]:
+        """Models and other askers."""
+        return (*self.detectors, *self.askers)
 
     def features(self, waveforms: Tensor) -> Features:
         """What the detectors hear of (B, nb_samples) before anything that learns; they share it."""
