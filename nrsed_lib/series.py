@@ -144,7 +144,14 @@ SERIES: dict[str, Notebook] = {
     "06": Notebook(
         "06_lass_testing",
         needs=("01", "03", "04", "05"),
-        makes={"scores_*": NETWORK, "queries_*": NETWORK, "costs": ".csv"},
+        reads=("evaluate.reviewer_rows",),
+        makes={
+            "scores_*": NETWORK,
+            "queries_*": NETWORK,
+            "costs": ".csv",
+            "false_alarms": ".csv",
+            "thresholds": ".json",
+        },
         parts=Parts("condition", "nrsed_lib.testing:test_systems"),
         per_seed=True,
         threads=2,

@@ -6,6 +6,7 @@ is the method as the paper writes it, clip by clip and query by query; `testing`
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,41 +21,104 @@ from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.lass.separator import Separator, load_separator
 from nrsed_lib.profile import Profile
-from nrsed_lib.sed.detector import THRESHOLD, Detector, load_detector, median_filter
+from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector, median_filter
+from nrsed_lib.sed.tagger import load_tagger
 from nrsed_lib.training import device
 
-MODELS = ("theta", "random", "no_curriculum", "full")  # g_theta, and the fine-tuned g_alpha of #5, #6 and #7
+# g_theta, and g_alpha by its recipe of fine-tuning: of #5, #6 and #7, and of the rows that a reviewer asks for.
+MODELS = ("theta", "random", "no_curriculum", "full", "longer", "smollm2", "filter")
+TAGGER = "tagger"  # asks by what the encoder was pretrained to tell (sed/tagger.py)
 
 Input = Literal["mixture", "remix"]  # of a detector
+Threshold = Literal["half", "calibrated", "by class"]  # 0.5 as in section II-C, or set on validation clips
+Thresholds = Mapping[Threshold, Mapping[str, Tensor]]  # for those not "half": who asks -> () or (nb_classes,)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Who asks: the "truth", for "all" classes, a model, or an asker; above which clip-wise probability; and whether
+    the truth takes away what is asked for in vain, or adds what is missed."""
+
+    who: str
+    threshold: Threshold = "half"
+    mended: Literal["", "no false", "no missed"] = ""
+
+    def asked(self, clip_scores: Mapping[str, Tensor], thresholds: Thresholds) -> Tensor:
+        """bool (nb_clips, nb_classes). clip_scores: by who, of that shape, weak labels under "truth". Raises
+        KeyError for one that is not in them, or has no threshold."""
+        truth = clip_scores["truth"] > THRESHOLD
+        if self.who == "all":
+            return torch.ones_like(truth)
+        threshold = THRESHOLD if self.threshold == "half" else thresholds[self.threshold][self.who]
+        asked = clip_scores[self.who] > threshold
+        return {"": asked, "no false": asked & truth, "no missed": asked | truth}[self.mended]
+
+    @property
+    def usable(self) -> bool:
+        """Whether it needs no truth, and is more than asking for everything."""
+        return self.who not in ("truth", "all") and not self.mended
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, (self.who, self.threshold.replace("half", ""), self.mended)))
 
 
 @dataclass(frozen=True)
 class System:
-    """queries: None (no separation), "truth", "all", or the model whose predictions they are.
-    detectors: (model, what it hears); more than one: the mean of their frame scores."""
+    """queries: None is no separation. detectors: (model, what it hears); more than one: the mean of their frame
+    scores."""
 
     about: str
-    queries: str | None
+    queries: Queries | None
     detectors: tuple[tuple[str, Input], ...] = (("theta", "remix"),)
 
 
 SYSTEMS = {
     "1": System("no separation", None, (("theta", "mixture"),)),
-    "2": System("ground truth", "truth"),
-    "3": System("all event texts", "all"),
-    "4": System("ours without fine-tuning", "theta"),
-    "5": System("ours without LLM", "random"),
-    "6": System("ours without curriculum", "no_curriculum"),
-    "7": System("ours", "full"),
+    "2": System("ground truth", Queries("truth")),
+    "3": System("all event texts", Queries("all")),
+    "4": System("ours without fine-tuning", Queries("theta")),
+    "5": System("ours without LLM", Queries("random")),
+    "6": System("ours without curriculum", Queries("no_curriculum")),
+    "7": System("ours", Queries("full")),
 }
 for _name, _model in (("5", "random"), ("6", "no_curriculum"), ("7", "full")):
     SYSTEMS |= {
         f"{_name}-direct": System(f"g_alpha of #{_name} on the mixture", None, ((_model, "mixture"),)),
-        f"{_name}-remix": System(f"g_alpha of #{_name} on the remix", _model, ((_model, "remix"),)),
+        f"{_name}-remix": System(f"g_alpha of #{_name} on the remix", Queries(_model), ((_model, "remix"),)),
         f"{_name}-both": System(
-            f"mean of {_name}-direct and {_name}-remix", _model, ((_model, "mixture"), (_model, "remix"))
+            f"mean of {_name}-direct and {_name}-remix", Queries(_model), ((_model, "mixture"), (_model, "remix"))
         ),
     }
+# What a reviewer asks: where the gap of #7 to #2 comes from, whether noise or longer training helps, who has to choose
+# the noise, and whether g_alpha is needed to ask.
+REVIEWER_ROWS = {
+    "1-longer": System("#1 trained on, on clean clips, for as many steps as #7", None, (("longer", "mixture"),)),
+    "7-right": System("#7 without its false queries", Queries("full", mended="no false")),
+    "7-complete": System("#7 with its missed queries added", Queries("full", mended="no missed")),
+    "7-calibrated": System("#7, its threshold of queries set on validation", Queries("full", "calibrated")),
+    "7-tagger": System("queries by the encoder's own tags, threshold set on validation", Queries(TAGGER, "calibrated")),
+    "7-smollm2": System("#7 with noise chosen by SmolLM2-135M", Queries("smollm2")),
+    "7-smollm2-direct": System("g_alpha of 7-smollm2 on the mixture", None, (("smollm2", "mixture"),)),
+    "7-filter": System("#7 with all noise but of similar classes, no LLM", Queries("filter")),
+    "7-filter-direct": System("g_alpha of 7-filter on the mixture", None, (("filter", "mixture"),)),
+}
+SYSTEMS |= REVIEWER_ROWS
+
+
+def systems_of(profile: Profile) -> dict[str, System]:
+    """Those that a profile tests, in the order of its tables."""
+    return {name: s for name, s in SYSTEMS.items() if profile.evaluate.reviewer_rows or name not in REVIEWER_ROWS}
+
+
+def models_of(profile: Profile) -> tuple[str, ...]:
+    """The models that these ask or hear with."""
+    used = {model for s in systems_of(profile).values() for model, _ in (*s.detectors, *asking([s]))}
+    return tuple(model for model in MODELS if model in used)
+
+
+def asking(systems: Iterable[System]) -> set[tuple[str, Input]]:
+    """Who has to hear the mixture before these systems can ask."""
+    return {(s.queries.who, "mixture") for s in systems if s.queries and s.queries.who not in ("truth", "all")}
 
 
 @dataclass(frozen=True)
@@ -62,8 +126,8 @@ class Networks:
     """What a system is made of, on one device.
 
     detectors: by the names that systems use. texts: that ask the separator for each class. askers: who else writes
-    queries: waveforms (B, nb_samples) -> (B, nb_classes), above THRESHOLD where a class is asked for. batch: how many
-    clips, or queries, go through a network at a time.
+    queries: waveforms (B, nb_samples) and the detectors' features of them -> clip scores (B, nb_classes). thresholds:
+    of queries, see `Queries.asked`. batch: how many clips, or queries, go through a network at a time.
     """
 
     detectors: Mapping[str, Detector]
@@ -71,21 +135,26 @@ class Networks:
     texts: list[str]
     batch: int
     median_frames: int = 7
-    askers: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    askers: Mapping[str, Callable[[Tensor, Features], Tensor]] = field(default_factory=dict)
+    thresholds: Thresholds = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run: Run, models: Iterable[str] = MODELS, profile: Profile | None = None) -> Networks:
-        """Those that a run has trained, asked by the names of its classes. Raises StoreError when one is missing.
+    def of(cls, run: Run, models: Iterable[str] | None = None, profile: Profile | None = None) -> Networks:
+        """Those that a run has trained (`models_of` its profile by default), asked by the names of its classes, and
+        the tagger if a system needs it. Raises StoreError when one is missing.
 
         profile: to compute by, e.g. in another precision, if not by the run's.
         """
         profile = profile or run.profile
+        models = models_of(profile) if models is None else models
+        tagged = (TAGGER, "mixture") in asking(systems_of(profile).values())
         return cls(
             {model: load_detector(run.find(model), profile) for model in models},
             load_separator(run.find("separator"), profile),
             [query_text(name) for name in profile.data.classes],
             profile.evaluate.batch,
             profile.sed.median_frames,
+            {TAGGER: load_tagger(profile)} if tagged else {},
         )
 
     @cached_property
@@ -93,13 +162,43 @@ class Networks:
         """(nb_classes, condition_size): the texts, embedded once and not once a clip."""
         return self.separator.embed(self.texts)
 
-    def clip_scores(self, who: str | None, mixtures: Tensor, labels: Tensor) -> Tensor:
-        """Eq. 3: (B, nb_samples) and the weak labels (B, nb_classes) -> (B, nb_classes), high where `who` would ask."""
-        given = {None: torch.zeros_like(labels), "truth": labels, "all": torch.ones_like(labels)}
-        if who in given:
-            return given[who]
-        assert who is not None
-        return self.askers[who](mixtures) if who in self.askers else self.detectors[who](mixtures)[1]
+    def clip_scores(self, who: str, mixtures: Tensor) -> Tensor:
+        """Eq. 3: (B, nb_samples) -> (B, nb_classes), probabilities of a model or another asker."""
+        if who in self.askers:
+            return self.askers[who](mixtures, self.features(mixtures))
+        return self.detectors[who](mixtures)[1]
+
+    @property
+    def who_asks(self) -> tuple[str, ...]:
+        """Models and other askers."""
+        return (*self.detectors, *self.askers)
+
+    def features(self, waveforms: Tensor) -> Features:
+        """What the detectors hear of (B, nb_samples) before anything that learns; they share it."""
+        return next(iter(self.detectors.values())).features(waveforms)
+
+    def hear(
+        self, waveforms: Tensor, rows: Mapping[str, Tensor], askers: Iterable[str] = ()
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Frame scores (nb_heard, nb_classes, nb_frames) and clip scores (nb_heard, nb_classes), by name.
+
+        rows: model -> (nb_waveforms,) bool, those that it has to hear (without any it has no scores). askers: who else
+        hears, every waveform, for the clip scores. What does not learn is computed once for all.
+        """
+        askers = tuple(askers)
+        wanted = torch.stack([*rows.values()]).any(0) | bool(askers)
+        strong: dict[str, list[Tensor]] = defaultdict(list)
+        weak: dict[str, list[Tensor]] = defaultdict(list)
+        for some in wanted.nonzero().flatten().split(self.batch):
+            features = self.features(waveforms[some])
+            for name in askers:
+                weak[name].append(self.askers[name](waveforms[some], features).to(waveforms))
+            for name, mine in rows.items():
+                if len(here := mine[some].nonzero().flatten()):
+                    frame_scores, clip_scores = self.detectors[name].detect(features.rows(here))
+                    strong[name].append(frame_scores)
+                    weak[name].append(clip_scores)
+        return {n: torch.cat(parts) for n, parts in strong.items()}, {n: torch.cat(parts) for n, parts in weak.items()}
 
     def decide(self, frame_scores: Iterable[Tensor]) -> Tensor:
         """The mean of detectors' frame scores (B, nb_classes, nb_frames), median filtered."""
@@ -123,13 +222,15 @@ def follow(system: System, networks: Networks, mixture: Tensor, labels: Tensor) 
 
     mixture: (nb_samples,). labels: (nb_classes,) weak labels, for the systems that are told the truth.
     """
-    clip_scores = networks.clip_scores(system.queries, mixture[None], labels[None])[0]  # Eq. 3
-    queries = (clip_scores > THRESHOLD).nonzero().flatten().tolist()
+    scores = {"truth": labels[None]} | {who: networks.clip_scores(who, mixture[None]) for who, _ in asking([system])}
+    asked = system.queries.asked(scores, networks.thresholds) if system.queries else torch.zeros_like(labels[None])
+    clip_scores = scores.get(system.queries.who, asked.float()) if system.queries else asked  # Eq. 3
+    queries = asked[0].nonzero().flatten().tolist()
     tracks = [networks.separator(mixture[None], networks.conditions[[q]])[0] for q in queries]  # Eq. 4
     remix = torch.stack(tracks).mean(0) if tracks else mixture  # Eq. 5; without a query the mixture passes
     inputs = {"mixture": mixture[None], "remix": remix[None]}
     frame_scores = networks.decide(networks.detectors[model](inputs[what])[0] for model, what in system.detectors)
-    return Route(clip_scores, queries, tracks, remix, frame_scores[0])
+    return Route(clip_scores[0], queries, tracks, remix, frame_scores[0])
 
 
 @dataclass(frozen=True)
@@ -162,12 +263,12 @@ def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full"
         )
     if condition not in conditions:
         raise ValueError(f"no condition {condition!r}: use one of {', '.join(conditions)}")
-    if queries not in {"truth", "all", *MODELS}:
-        raise ValueError(f"no query source {queries!r}: use truth, all, {', '.join(MODELS)}")
-    networks = Networks.of(run, {"theta", queries} & {*MODELS})
+    if queries not in (known := ("truth", "all", *models_of(run.profile))):
+        raise ValueError(f"no query source {queries!r}: use {', '.join(known)}")
+    networks = Networks.of(run, {"theta", queries} - {"truth", "all"})
     mixture = load_condition(run, condition, [index])[0].to(device())
     labels = clips.weak()[index].to(device())
-    route = follow(System("as asked", queries), networks, mixture, labels)
+    route = follow(System("as asked", Queries(queries)), networks, mixture, labels)
     return Followed(
         clips.names[index],
         condition,

@@ -9,11 +9,24 @@ from nrsed_lib import testing
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
+from nrsed_lib.errors import ProfileError
 from nrsed_lib.lass.separator import Separator
+from nrsed_lib.profile import load_profile
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.store import read_tensors
-from nrsed_lib.systems import MODELS, SYSTEMS, Networks, System, follow, follow_clip
-from nrsed_lib.testing import query_table, score_mixtures, separate_and_remix
+from nrsed_lib.systems import (
+    MODELS,
+    REVIEWER_ROWS,
+    SYSTEMS,
+    TAGGER,
+    Networks,
+    Queries,
+    follow,
+    follow_clip,
+    models_of,
+    systems_of,
+)
+from nrsed_lib.testing import score_mixtures, separate_and_remix
 
 
 class Scaler:
@@ -35,20 +48,39 @@ def scaler(monkeypatch):
 
 def test_the_seven_systems_are_the_papers():
     asks = {name: s.queries for name, s in SYSTEMS.items() if len(name) == 1}
-    assert asks == {
-        "1": None, "2": "truth", "3": "all", "4": "theta", "5": "random", "6": "no_curriculum", "7": "full",
-    }  # fmt: skip
+    who = {"2": "truth", "3": "all", "4": "theta", "5": "random", "6": "no_curriculum", "7": "full"}
+    assert asks == {"1": None} | {name: Queries(of) for name, of in who.items()}
     assert SYSTEMS["1"].detectors == (("theta", "mixture"),)
     assert all(SYSTEMS[n].detectors == (("theta", "remix"),) for n in "234567")
     assert {m for s in SYSTEMS.values() for m, _ in s.detectors} == set(MODELS)
-    assert [n for n in SYSTEMS if n.startswith("7")] == ["7", "7-direct", "7-remix", "7-both"]
+    assert [n for n in SYSTEMS if n.startswith("7")][:4] == ["7", "7-direct", "7-remix", "7-both"]
 
 
-def test_queries_are_predictions_above_one_half():
-    table = query_table({"truth": torch.tensor([[1.0, 0.0, 0.0]]), "full": torch.tensor([[0.5, 0.51, 0.49]])})
-    assert table["full"].tolist() == [[False, True, False]]
-    assert table["truth"].tolist() == [[True, False, False]]
-    assert table["all"].tolist() == [[True, True, True]]
+def test_a_reviewers_rows_are_left_out_unless_they_are_asked_for():
+    assert [*systems_of(load_profile("mini"))] == [name for name in SYSTEMS if name not in REVIEWER_ROWS]
+    assert models_of(load_profile("mini")) == ("theta", "random", "no_curriculum", "full")
+    assert systems_of(load_profile("open")) == SYSTEMS and models_of(load_profile("open")) == MODELS
+    with pytest.raises(ProfileError, match="reviewer_rows"):
+        load_profile("mini", {"evaluate.reviewer_rows": True})  # no features of mn04
+
+
+@pytest.mark.parametrize(
+    ("queries", "asked"),
+    [
+        (Queries("full"), [0, 1, 0]),  # 0.5 is not above 0.5
+        (Queries("truth"), [1, 0, 0]),
+        (Queries("all"), [1, 1, 1]),
+        (Queries("full", mended="no false"), [0, 0, 0]),
+        (Queries("full", mended="no missed"), [1, 1, 0]),
+        (Queries("full", "calibrated"), [1, 1, 0]),
+        (Queries("full", "by class"), [0, 0, 1]),
+        (Queries("full", "by class", "no missed"), [1, 0, 1]),
+    ],
+)
+def test_queries_are_predictions_above_a_threshold_as_the_truth_mends_them(queries, asked):
+    scores = {"truth": torch.tensor([[1.0, 0.0, 0.0]]), "full": torch.tensor([[0.5, 0.51, 0.49]])}
+    thresholds = {"calibrated": {"full": torch.tensor(0.495)}, "by class": {"full": torch.tensor([0.5, 0.6, 0.4])}}
+    assert queries.asked(scores, thresholds).int().tolist() == [asked]
 
 
 def test_each_table_gets_the_mean_of_its_own_tracks(scaler):
@@ -56,18 +88,21 @@ def test_each_table_gets_the_mean_of_its_own_tracks(scaler):
     asked = torch.rand(5, 7, 4, generator=generator) < 0.4  # (nb_tables, nb_clips, nb_classes)
     asked[0, 0] = False
     mixtures = torch.randn(7, 50, generator=generator)
-    remixes, which = separate_and_remix(NETWORKS, mixtures, asked)
+    remixes, which, energies = separate_and_remix(NETWORKS, mixtures, asked)
     for table in range(5):
         for clip in range(7):
             queries = asked[table, clip].nonzero().flatten().tolist()
             gain = sum(q + 1 for q in queries) / len(queries) if queries else 1.0
             torch.testing.assert_close(remixes[which[table, clip]], gain * mixtures[clip])
     assert len(remixes) < 5 * 7, "equal remixes were made more than once"
+    gains_db = 20 * torch.log10(torch.arange(1.0, 5.0)).expand(7, 4)  # of a track against its mixture
+    expected = gains_db.where(asked.any(0), torch.tensor(torch.nan))
+    torch.testing.assert_close(energies, expected, equal_nan=True, atol=1e-4, rtol=0)
 
 
 def test_without_any_query_every_mixture_passes(scaler):
     mixtures = torch.randn(3, 20)
-    remixes, which = separate_and_remix(NETWORKS, mixtures, torch.zeros(2, 3, 4, dtype=torch.bool))
+    remixes, which, _ = separate_and_remix(NETWORKS, mixtures, torch.zeros(2, 3, 4, dtype=torch.bool))
     torch.testing.assert_close(remixes[which], mixtures.expand(2, 3, 20))
 
 
@@ -82,29 +117,36 @@ def networks(smoke_data) -> Networks:
         for values in detectors[model].crnn.parameters():
             values.data.mul_(1.5)
     texts = [query_text(name) for name in profile.data.classes]
-    ask = {"loud": lambda waveforms: (waveforms[:, : len(texts)] > 0).float()}
-    return Networks(detectors, Separator(profile.lass).eval(), texts, batch=2, askers=ask)
+
+    def tag(waveforms, features):
+        return (waveforms[:, : len(texts)].sign() * (0.5 + features.mels.mean((1, 2))[:, None])).sigmoid()
+
+    at = {name: torch.tensor(0.45 + 0.01 * i) for i, name in enumerate((*MODELS, TAGGER))}
+    separator = Separator(profile.lass).eval()
+    return Networks(detectors, separator, texts, batch=2, askers={TAGGER: tag}, thresholds={"calibrated": at})
 
 
 def test_every_system_scores_as_one_clip_at_a_time_does(smoke_data, networks):
     """The shared, batched way against the plain one; products of batches of another size are rounded otherwise."""
     clips, condition = load_split(smoke_data, "test"), [*smoke_data.profile.data.conditions][-1]
     mixtures, labels = load_condition(smoke_data, condition), clips.weak()
-    systems = SYSTEMS | {"asked": System("asked from outside", "loud")}
     with torch.inference_mode():
-        asked = {m: networks.clip_scores(m, mixtures, labels) > 0.5 for m in (*MODELS, "loud")}
+        asked = {who: networks.clip_scores(who, mixtures) > 0.5 for who in (*MODELS, TAGGER)}
     number = torch.cat([table.sum(1) for table in asked.values()])
     assert len({table.numpy().tobytes() for table in asked.values()}) == len(asked)
     assert (number == 0).any() and (number > 1).any()
-    scores, clip_scores = score_mixtures(networks, mixtures, labels, systems, clips_at_once=3)
-    assert list(scores) == list(systems)
-    for name, system in systems.items():
+    scores, clip_scores, _ = score_mixtures(networks, mixtures, labels, SYSTEMS, clips_at_once=3)
+    assert list(scores) == list(SYSTEMS)
+    for name, system in SYSTEMS.items():
         routes = [follow(system, networks, mixture, truth) for mixture, truth in zip(mixtures, labels, strict=True)]
         plain = torch.stack([route.frame_scores for route in routes])
         torch.testing.assert_close(scores[name], plain, atol=1e-5, rtol=0, msg=lambda m, n=name: f"system {n}: {m}")
-        if system.queries in clip_scores:
+        if system.queries and system.queries.who in clip_scores:
             written = torch.stack([route.clip_scores for route in routes])
-            torch.testing.assert_close(clip_scores[system.queries], written, atol=1e-5, rtol=0)
+            torch.testing.assert_close(clip_scores[system.queries.who], written, atol=1e-5, rtol=0)
+    with torch.inference_mode():
+        highest = networks.detectors["full"](mixtures)[0].amax(-1)
+    torch.testing.assert_close(clip_scores["full, any frame"], highest, atol=1e-5, rtol=0)
     assert not torch.allclose(scores["1"], scores["7"], atol=1e-3), "separation must matter for this to say something"
 
 
@@ -123,14 +165,14 @@ def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, network
     """Seconds are of this machine; what is counted by them is not: #1 detects once, #4 on mixture and remix."""
     run = Run(smoke_data.profile, "06", 7)  # a seed that no other test has
     run.folder.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(Networks, "of", lambda run, models=MODELS: networks)
+    monkeypatch.setattr(Networks, "of", lambda run, models=None, profile=None: networks)
     monkeypatch.setattr(testing, "_seconds", lambda networks, mixtures: (1.0, 100.0))
     testing.test_systems(run, "clean")
     left = sorted(path.name for path in run.folder.glob("*.safetensors"))
-    assert left == ["queries_clean.safetensors", "scores_clean.safetensors"]
+    assert left == [f"{what}_clean.safetensors" for what in ("energies", "queries", "scores")]
     testing.test_systems(run)
-    queries, about = read_tensors(run.folder / "queries_clean.safetensors")
-    asked = {name: table.sum().item() / about["nb_clips"] for name, table in testing.query_table(queries).items()}
+    tables, truth = testing.asked_tables(run, "clean")
+    asked = {SYSTEMS[name].queries.who: table.sum().item() / len(truth) for name, table in tables.items()}
     costs = testing.measure_costs(run).query("condition == 'clean'").set_index("system").seconds_per_clip
     expected = {"1": 1, "2": 1 + 100 * asked["truth"], "3": 1 + 100 * asked["all"], "4": 2 + 100 * asked["theta"]}
     expected |= {"7": 2 + 100 * asked["full"], "7-direct": 1, "7-both": 2 + 100 * asked["full"]}

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import DownloadError, ProfileError, StoreError, WeightsError
 from nrsed_lib.profile import Profile, load_profile
-from nrsed_lib.systems import SYSTEMS
+from nrsed_lib.systems import systems_of
 from tools import full_size, measuring, ways
 from tools.measuring import Measurement
 from tools.precision import CHOSEN, CONDITIONS, precision
@@ -62,7 +62,7 @@ def main(
     """Measure, and write results/bench/measurements.json after each key."""
     benches = dict(BENCHES)
     finished = load_profile(profile or "open")  # whose run's networks are scored in both precisions
-    asked = (list(finished.data.conditions), list(SYSTEMS)) if every else (condition or CONDITIONS, CHOSEN)
+    asked = (list(finished.data.conditions), list(systems_of(finished))) if every else (condition or CONDITIONS, CHOSEN)
     for number in seed or finished.seeds[:1]:
         scored: Bench = partial(in_both_precisions, number, *asked)
         benches[f"precision.{finished.name}-seed{number}"] = (finished.name, scored)

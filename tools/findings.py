@@ -13,7 +13,7 @@ import pandas as pd
 from nrsed_lib.paths import DATA
 from nrsed_lib.run.report import every_score
 from nrsed_lib.series import PAPER
-from nrsed_lib.systems import SYSTEMS
+from nrsed_lib.systems import SYSTEMS, Queries
 from tools.markdown import duration, number, table, with_interval
 
 MAIN = "open"  # real recordings, and several trainings
@@ -77,7 +77,7 @@ def sentences(folder: Path) -> list[str]:
     route, alone, between = (difference(ledger, *c) for c in (("#7", "#1"), ("#7-direct", "#1"), ("#7", "#7-direct")))
     noisy = every_score(folder).query("condition != 'clean'").set_index("system")
     mean = (noisy.psds1 + noisy.psds2).groupby(level=0, sort=False).mean()  # over conditions and seeds
-    usable = mean.drop([name for name in mean.index if name in SYSTEMS and SYSTEMS[name].queries == "truth"])
+    usable = mean.drop([name for name in mean.index if name in SYSTEMS and SYSTEMS[name].queries == Queries("truth")])
     best, place = usable.idxmax(), int((usable > usable["7"]).sum()) + 1
     choice = difference(ledger, "#7", "#5", "all")
     covers = "includes" if choice.low <= choice.paper <= choice.high else "excludes"

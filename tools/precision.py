@@ -17,8 +17,8 @@ from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.errors import ProfileError, StoreError
 from nrsed_lib.evaluate.psds import SCENARIOS, psds
 from nrsed_lib.profile import Profile
-from nrsed_lib.systems import SYSTEMS, Networks
-from nrsed_lib.testing import score_mixtures
+from nrsed_lib.systems import systems_of
+from nrsed_lib.testing import networks_of, score_mixtures
 from nrsed_lib.training import device, has_bfloat16
 from tools.measuring import Measurement
 
@@ -36,9 +36,9 @@ def in_precision(profile: Profile, bfloat16: bool) -> Profile:
 def frame_scores(run: Run, condition: str, bfloat16: bool) -> dict[str, Tensor]:
     """(nb_clips, nb_classes, nb_frames) float16 by system, on the CPU: what notebook 06 keeps, in either precision."""
     profile, clips = in_precision(run.profile, bfloat16), load_split(run, "test")
-    networks = Networks.of(run, profile=profile)
-    scores, _ = score_mixtures(networks, load_condition(run, condition), clips.weak())
-    return {name: s.half().cpu() for name, s in scores.items()}
+    networks, systems = networks_of(run, profile), systems_of(profile)
+    scored = score_mixtures(networks, load_condition(run, condition), clips.weak(), systems)
+    return {name: s.half().cpu() for name, s in scored.frame_scores.items()}
 
 
 def precision(
@@ -50,7 +50,8 @@ def precision(
     Raises StoreError naming what the run has not left or the machine has not, and ProfileError for a condition or
     system that is not there.
     """
-    for known, asked in ((run.profile.data.conditions, conditions), (SYSTEMS, systems)):
+    known_systems = systems_of(run.profile)
+    for known, asked in ((run.profile.data.conditions, conditions), (known_systems, systems)):
         if strange := [name for name in asked if name not in known]:
             raise ProfileError(f"profile {run.profile.name} has no {strange[0]!r}: use some of {', '.join(known)}")
     if not has_bfloat16(torch.empty(0, device=device())):
@@ -66,4 +67,4 @@ def precision(
                 found |= {f"{score}_bfloat16": a, f"{score}_float32": b, f"{score}_difference": a - b}
             for quantity, value in found.items():
                 key = f"precision.{run.profile.name}-seed{run.seed}.{condition}.{name}.{quantity}"
-                yield Measurement(key, value, "", f"{len(clips)} clips, {SYSTEMS[name].about}; goal {GOAL:g}")
+                yield Measurement(key, value, "", f"{len(clips)} clips, {known_systems[name].about}; goal {GOAL:g}")

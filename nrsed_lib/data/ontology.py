@@ -28,6 +28,7 @@ from nrsed_lib.errors import DataError, one_line
 from nrsed_lib.paths import DATA
 
 TABLE = DATA / "vocabulary" / "audioset.csv"
+LABELS = DATA / "vocabulary" / "audioset_527.csv"  # node ids of AudioSet's labels, in the order of a tagger's outputs
 CLASSES = DATA / "vocabulary" / "classes.csv"
 PLACES = frozenset({"Domestic sounds, home sounds"})
 
@@ -64,6 +65,11 @@ class Ontology:
             seen |= todo
             todo = {parent for n in todo for parent in self.parents[n]} - seen
         return seen - self.headings
+
+    def under(self, label: str) -> set[str]:
+        """The nodes that a class stands for, and the kinds of them."""
+        stands = self.ids_of(label)
+        return {node for node in self.names if stands & self.above(node)}
 
     def similar(self, noise: str, present: str) -> bool:
         """Whether `noise` must not be added to a clip that has `present` (rule above)."""
@@ -104,3 +110,13 @@ def build(table: pd.DataFrame) -> Ontology:
 def load_ontology() -> Ontology:
     """The part of the ontology that is committed. Raises DataError naming the line of it that is none."""
     return build(pd.DataFrame([row.model_dump() for row in read_rows(TABLE, Node, "id")]))
+
+
+class Label(Row):
+    id: Text
+
+
+def labels_under(label: str) -> list[int]:
+    """Which of AudioSet's 527 labels (by number) are the nodes of a class, or kinds of them."""
+    under = load_ontology().under(label)
+    return [number for number, row in enumerate(read_rows(LABELS, Label, "id")) if row.id in under]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from torch import Tensor
 
 from nrsed_lib.plots.clip import draw_detections, draw_spectrogram, magnitudes
 from nrsed_lib.systems import Followed
@@ -47,13 +51,52 @@ def followed_clip(clip: Followed, classes: tuple[str, ...], sample_rate: int) ->
     return figure
 
 
+def threshold_curves(table: pd.DataFrame, chosen: Mapping[str, Tensor]) -> Figure:
+    """Macro F1 of queries on validation clips against the threshold, a curve for who asks, its choice as a dot.
+
+    table: as `calibration.calibrate` leaves it. chosen: who -> threshold.
+    """
+    figure, axis = plt.subplots(figsize=(7, 3.6), constrained_layout=True)
+    pooled = table[table["class"] == "all"]
+    for number, (who, threshold) in enumerate(chosen.items()):
+        curve = pooled[pooled["who"] == who]
+        axis.plot(curve["threshold"], curve["f1"], color=f"C{number}", label=who)
+        axis.plot(threshold, curve["f1"].max(), "o", color=f"C{number}")
+    axis.axvline(0.5, color="k", lw=0.8, ls=":")
+    axis.set(xscale="logit", xlabel="queries are probabilities above", ylabel="macro F1 of queries")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.legend(fontsize=7)
+    return figure
+
+
+def track_energies(table: pd.DataFrame) -> Figure:
+    """Energy of tracks against their mixtures, median and quartiles, by condition: of queries that #7 makes rightly
+    and falsely, misses, and rightly does not make.
+
+    table: as `testing.measure_energies` makes it.
+    """
+    kinds = {(True, True): "right", (True, False): "missed", (False, True): "false", (False, False): "rightly not made"}
+    figure, axis = plt.subplots(figsize=(7, 3.6), constrained_layout=True)
+    pooled = table[table["class"] == "all"]
+    conditions = list(dict.fromkeys(pooled["condition"]))
+    for number, (key, name) in enumerate(kinds.items()):
+        some = pooled[(pooled["present"] == key[0]) & (pooled["asked_by_7"] == key[1])]
+        x = [conditions.index(c) + 0.12 * (number - 1.5) for c in some["condition"]]
+        spread = [some["median"] - some["low"], some["high"] - some["median"]]
+        axis.errorbar(x, some["median"], spread, fmt="osD^"[number], ms=5, label=name)
+    axis.set(xticks=range(len(conditions)), ylabel="track against mixture (dB)", xlabel="condition")
+    axis.set_xticklabels(conditions)
+    axis.legend(fontsize=8, title="queries of #7")
+    return figure
+
+
 def costs(table: pd.DataFrame) -> Figure:
     """Queries a clip and seconds a clip, by system and condition."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), constrained_layout=True)
     asking = table[table["queries_per_clip"] > 0]
-    sns.pointplot(asking, x="condition", y="queries_per_clip", hue="system", ax=left, errorbar=None)
-    left.set(ylabel="queries a clip", xlabel="condition")
-    left.legend(fontsize=7, ncols=2, title="system")
+    sns.stripplot(asking, x="queries_per_clip", y="system", hue="condition", palette="viridis", jitter=False, ax=left)
+    left.set(xlabel="queries a clip", ylabel="system")
+    left.legend(fontsize=7, title="condition")
     mean = table.groupby("system", sort=False)["seconds_per_clip"].mean()
     right.barh(mean.index, mean, color="C0")
     right.set(xlabel="seconds a clip, mean over conditions", ylabel="system")

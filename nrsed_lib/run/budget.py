@@ -19,7 +19,7 @@ from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
 from nrsed_lib.sed.finetuning import RECIPES
 from nrsed_lib.series import SERIES, maker
-from nrsed_lib.systems import SYSTEMS
+from nrsed_lib.systems import systems_of
 
 INT16, FLOAT16, FLOAT32 = 2, 2, 4  # bytes
 LEARNED_FROM = ("strong", "weak", "unlabelled")
@@ -59,7 +59,8 @@ class Budget:
         embedding = FLOAT16 * BeatsEncoder.size * nb_frames if beats else 0
         self.embeddings = embedding * round(embedded(profile)[THETA])
         self.validated = embedding * chosen_by(profile)
-        self.scores = FLOAT16 * len(data.conditions) * len(SYSTEMS) * nb["test"] * len(data.classes) * nb_frames
+        nb_tests = len(data.conditions) * len(systems_of(profile))
+        self.scores = FLOAT16 * nb_tests * nb["test"] * len(data.classes) * nb_frames
         self.converting = row * max(nb.values()) if desed else 0  # a part's pieces, before they are joined
 
     def disk(self, notebook: str) -> int:
@@ -136,7 +137,7 @@ def consequences(measured: Mapping[str, float], profile: Profile) -> pd.DataFram
         return seconds + nb_noisy * fastest("stage2"), f"{sed.finetune.steps} steps of {batch}, {nb_noisy:.0f} in noise"
 
     data, sed = profile.data, profile.sed
-    batch, nb_tests = sum(sed.batch.sizes), len(SYSTEMS) * len(data.conditions)
+    batch, nb_tests = sum(sed.batch.sizes), len(systems_of(profile)) * len(data.conditions)
     nb_queries = len(data.conditions) * data.nb_test * len(data.classes)  # at most, as system #3 asks for every class
     separated = fastest("resunet30_dprnn")
     rows = {

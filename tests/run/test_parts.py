@@ -21,14 +21,14 @@ from nrsed_lib.run.jobs import alone, done_parts, facts
 from nrsed_lib.run.parts import compute, parts
 from nrsed_lib.sed.finetuning import RECIPES
 from nrsed_lib.store import read_tensors
-from nrsed_lib.systems import MODELS
+from nrsed_lib.systems import models_of
 
 SMOKE = load_profile("smoke")
 
 
 def test_every_detector_and_condition_is_a_part():
     assert parts("04", SMOKE) == list(RECIPES)
-    assert [m for s in ("03", "04") for m in parts(s, SMOKE)] == list(MODELS)
+    assert [m for s in ("03", "04") for m in parts(s, SMOKE)] == list(models_of(SMOKE))
     assert parts("06", SMOKE) == ["clean", "5dB", "-5dB"]
     assert parts("07", SMOKE) == []
 

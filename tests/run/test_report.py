@@ -15,7 +15,7 @@ from nrsed_lib.paths import results_root
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run.report import write_report
 from nrsed_lib.store import write_table
-from nrsed_lib.systems import SYSTEMS
+from nrsed_lib.systems import SYSTEMS, systems_of
 
 NAMES = ["a.wav", "b.wav", "c.wav"]
 
@@ -27,9 +27,9 @@ def page(tmp_path, monkeypatch):
 
     def write(name: str) -> tuple[str, Measured]:
         profile, rng = load_profile(name), np.random.default_rng(0)
-        cells = [(c, s) for c in profile.data.conditions for s in SYSTEMS]
+        cells = [(c, s) for c in profile.data.conditions for s in systems_of(profile)]
         measured = Measured({cell: rng.uniform(size=(2, 2, 6)) for cell in cells}, {}, [0, 1], len(NAMES))
-        about = {s: system.about for s, system in SYSTEMS.items()}
+        about = {s: system.about for s, system in systems_of(profile).items()}
         table = with_differences(profile, table1(measured, about), SimpleNamespace(names=NAMES))
         write_table(results_root() / name / "table1.csv", table)
         return write_report(profile).read_text(), measured

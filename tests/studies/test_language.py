@@ -6,9 +6,9 @@ import torch
 from nrsed_lib import testing
 from nrsed_lib.artefacts import open_run
 from nrsed_lib.errors import StoreError
-from nrsed_lib.sed.detector import median_filter
+from nrsed_lib.sed.detector import Features, median_filter
 from nrsed_lib.studies.language.systems import CLAIMS, MORE, PARSED
-from nrsed_lib.systems import SYSTEMS, Networks, System
+from nrsed_lib.systems import SYSTEMS, Networks, Queries, System
 from nrsed_lib.testing import score_mixtures
 
 NB_CLIPS, NB_CLASSES, NB_SAMPLES = 5, 3, 40
@@ -18,11 +18,11 @@ class Detector(torch.nn.Module):
     """Frame scores are the waveform itself, times the class number; nothing is predicted of the clip."""
 
     def features(self, waveforms):
-        return waveforms
+        return Features(waveforms, None)
 
     def detect(self, features):
-        frames = features[:, None, :] * torch.arange(1, NB_CLASSES + 1)[:, None]
-        return frames, torch.zeros(len(features), NB_CLASSES)
+        frames = features.mels[:, None, :] * torch.arange(1, NB_CLASSES + 1)[:, None]
+        return frames, torch.zeros(len(features.mels), NB_CLASSES)
 
     def forward(self, waveforms):
         return self.detect(self.features(waveforms))
@@ -46,16 +46,15 @@ def test_who_is_not_a_detector_can_ask(monkeypatch):
     asked = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1], [0, 0, 1]]).float()
     heard = []
 
-    def ask(waveforms):
+    def ask(waveforms, _):
         heard.append(waveforms)
         start = sum(len(w) for w in heard[:-1])
         return asked[start : start + len(waveforms)]
 
     texts = ["a", "bb", "cccc"]
     networks = Networks({"theta": Detector()}, Separator(), texts, 2, 3, {"outside": ask})
-    scores, queries = score_mixtures(
-        networks, mixtures, torch.zeros(NB_CLIPS, NB_CLASSES), {"8": System("asked from outside", "outside")}, 2
-    )
+    systems = {"8": System("asked from outside", Queries("outside"))}
+    scores, queries, _ = score_mixtures(networks, mixtures, torch.zeros(NB_CLIPS, NB_CLASSES), systems, 2)
     assert torch.equal(torch.cat(heard), mixtures), "the asker heard the clips, each once"
     assert torch.equal(queries["outside"], asked)
     gains = torch.tensor([(1 + 4) / 2, 1.0, 2.0, (1 + 2 + 4) / 3, 4.0])
@@ -66,7 +65,7 @@ def test_who_is_not_a_detector_can_ask(monkeypatch):
 
 def test_each_of_the_three_changes_one_thing_of_the_one_before():
     seven = SYSTEMS["7"]
-    assert MORE["8"].system.queries == PARSED and MORE["8"].separator == "separator"
+    assert MORE["8"].system.queries == Queries(PARSED) and MORE["8"].separator == "separator"
     assert MORE["9"].system.queries == seven.queries and MORE["9"].wording == "name"
     assert MORE["10"].system.queries == seven.queries and MORE["10"].separator == MORE["9"].separator
     assert {m.system.detectors for m in MORE.values()} == {seven.detectors}

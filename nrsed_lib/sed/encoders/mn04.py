@@ -54,6 +54,7 @@ ROWS = (
     Row(5, 960, 160, True, True, 1),
 )
 WIDTH = 0.4
+NB_BANDS = 4  # of the feature map
 
 
 class KaldiMel(nn.Module):
@@ -156,7 +157,7 @@ def scaled(nb_channels: int) -> int:
 class Mn04Encoder(FrameEncoder):
     """The feature map of EfficientAT mn04: 384 channels x 4 bands, one frame each 0.32 s."""
 
-    size = 384 * 4
+    size = 384 * NB_BANDS
     frame_seconds = 0.32
 
     def __init__(self, sample_rate: int) -> None:

@@ -20,7 +20,7 @@ from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import read_tensors, write_tensors
 from nrsed_lib.studies.opensep.chain import reader_of
 from nrsed_lib.studies.texts.captions import captions_of
-from nrsed_lib.systems import Networks, System
+from nrsed_lib.systems import Networks, Queries, System
 from nrsed_lib.testing import score_mixtures
 
 PARSED = "parsed"  # who writes the queries of #8
@@ -36,9 +36,9 @@ class Language:
 
 
 MORE = {
-    "8": Language(System("queries parsed from a caption", PARSED), separator="separator"),
-    "9": Language(System("separator trained with added captions", "full")),
-    "10": Language(System("#9 asked in descriptions", "full"), wording="description"),
+    "8": Language(System("queries parsed from a caption", Queries(PARSED)), separator="separator"),
+    "9": Language(System("separator trained with added captions", Queries("full"))),
+    "10": Language(System("#9 asked in descriptions", Queries("full")), wording="description"),
 }
 
 SOURCE = "beyond the paper"
@@ -79,9 +79,9 @@ def test_languages(run: Run) -> None:
                 texts[language.wording],
                 run.profile.evaluate.batch,
                 run.profile.sed.median_frames,
-                {PARSED: lambda waveforms: reader.queries(waveforms, clips.classes).float()},
+                {PARSED: lambda waveforms, _: reader.queries(waveforms, clips.classes).float()},
             )
-            found, by = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
+            found, by, _ = score_mixtures(networks, mixtures, clips.weak(), {name: language.system})
             scores |= found
             queries |= by
         about = {"condition": condition, "seed": run.seed, "nb_clips": len(clips.names)}
