@@ -112,11 +112,12 @@ def score_mixtures(
             clip_scores[name].append(values)
         energies.append(energy)
     whole = {key: torch.cat(parts) for key, parts in frames.items()}
-    decided = {
-        name: networks.decide(whole[model, s.queries if what == "remix" else None] for model, what in s.detectors)
-        for name, s in systems.items()
-    }
-    return Scored(decided, {name: torch.cat(parts) for name, parts in clip_scores.items()}, torch.cat(energies))
+    by_clip = {name: torch.cat(parts) for name, parts in clip_scores.items()}
+    decided = {}
+    for name, system in systems.items():
+        heard_by = [whole[model, system.queries if what == "remix" else None] for model, what in system.detectors]
+        decided[name] = networks.decide(system, heard_by, by_clip)
+    return Scored(decided, by_clip, torch.cat(energies))
 
 
 def networks_of(run: Run, profile: Profile | None = None) -> Networks:

@@ -1,7 +1,10 @@
 """Systems as data: what is shared between them changes nothing."""
 
+import statistics
+from itertools import product
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,8 +22,11 @@ from nrsed_lib.systems import (
     REVIEWER_ROWS,
     SYSTEMS,
     TAGGER,
+    WEIGHT_POWER,
     Networks,
     Queries,
+    System,
+    asking,
     follow,
     follow_clip,
     models_of,
@@ -148,6 +154,29 @@ def test_every_system_scores_as_one_clip_at_a_time_does(smoke_data, networks):
         highest = networks.detectors["full"](mixtures)[0].amax(-1)
     torch.testing.assert_close(clip_scores["full, any frame"], highest, atol=1e-5, rtol=0)
     assert not torch.allclose(scores["1"], scores["7"], atol=1e-3), "separation must matter for this to say something"
+
+
+def test_what_is_heard_is_averaged_smoothed_and_weighed(networks):
+    """Frame by frame and by hand: the mean of the detectors, the middle of its neighbours, times what the clip says."""
+    rng = np.random.default_rng(0)
+    heard, clip_scores = rng.uniform(size=(3, 2, 4, 30)), rng.uniform(size=(2, 2, 4))
+    names = dict(zip(("theta", TAGGER), torch.from_numpy(clip_scores), strict=True))
+    for frames, weighed in ((None, ()), (11, ()), (11, ("theta",)), (11, ("theta", TAGGER))):
+        system = System("by hand", None, median_frames=frames, weighed=weighed)
+        decided = networks.decide(system, list(torch.from_numpy(heard)), names)
+        half = (frames or networks.median_frames) // 2
+        for clip, c, t in product(range(2), range(4), range(30)):
+            near = [heard[:, clip, c, min(max(i, 0), 29)].mean() for i in range(t - half, t + half + 1)]
+            expected = statistics.median(near)
+            for who in weighed:
+                expected *= float(names[who][clip, c]) ** WEIGHT_POWER
+            assert decided[clip, c, t].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_who_weighs_has_heard_the_mixture():
+    weighed = System("weighed", Queries("truth"), (("full", "remix"),), weighed=("theta", TAGGER))
+    assert asking([weighed]) == {("theta", "mixture"), (TAGGER, "mixture")}
+    assert asking([SYSTEMS["1"], SYSTEMS["3"]]) == set() and asking([SYSTEMS["7"]]) == {("full", "mixture")}
 
 
 def test_a_route_is_followed_to_its_end(smoke_data, networks):
