@@ -88,6 +88,7 @@ class Llm(Section):
 
     mode: Literal["replay", "live"] = "replay"
     answers: kinds.FileName  # under data/answers/
+    smollm2: kinds.FileName | None = None  # there too: what a small real model answered, for rows of its own
     model: kinds.Line = "gpt-4o"  # for live runs
     timeout_s: kinds.Patience = 60.0
     max_retries: kinds.Tries = 4  # 429, 5xx, time-outs: with back-off
@@ -96,6 +97,8 @@ class Llm(Section):
     def checks(self) -> Iterator[Check]:
         lost = self.mode == "replay" and not (DATA / "answers" / self.answers).is_file()
         yield lost, "answers", f"does not exist in {DATA / 'answers'}", "name one that does, or set llm.mode to live"
+        lost = self.smollm2 is not None and not (DATA / "answers" / self.smollm2).is_file()
+        yield lost, "smollm2", f"does not exist in {DATA / 'answers'}", "record it by `nrsed llm noise`, or name none"
 
 
 class Mel(Section):
@@ -218,6 +221,7 @@ class Evaluate(Section):
     nb_bootstrap: kinds.Count = 200
     batch: kinds.Size = 8  # (clip, query) pairs a forward pass: more leave a CPU's cache, and a GPU takes e.g. 64
     nb_separation_mixtures: kinds.Count = 120  # held-out mixtures for the SDR improvement
+    reviewer_rows: bool = False  # whether the systems that a reviewer asks for are trained and tested (systems.py)
 
 
 class Profile(Section):

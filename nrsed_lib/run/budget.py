@@ -17,7 +17,7 @@ from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine, run_json
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
-from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.sed.finetuning import recipes
 from nrsed_lib.series import SERIES, maker
 from nrsed_lib.systems import SYSTEMS
 
@@ -132,7 +132,7 @@ def hours(profile: Profile) -> dict[str, float]:
     share = sum(getattr(profile.data, f"nb_{split}") for split in LEARNED_FROM) / 1e6
     found = {
         THETA: of["stage1"] + share * of["a_million_embedded"],
-        FINETUNED: len(RECIPES) * of["stage2"],
+        FINETUNED: len(recipes(profile)) * of["stage2"],
         SCORES: of["separation"],
         TABLE1: len(profile.seeds) * of["scoring"],
     }

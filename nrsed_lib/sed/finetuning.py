@@ -1,7 +1,7 @@
 """Stage 2: g_θ becomes g_α by hearing its clips in noise (section II-B).
 
-The three fine-tuned models of Table I differ by a row of `RECIPES` and by nothing else: the same start,
-number of steps, clips and draws.
+The fine-tuned models, three of Table I and those that a reviewer asks for, differ by a row of `RECIPES` and by nothing
+else: the same start, number of steps, clips and draws.
 """
 
 from __future__ import annotations
@@ -20,33 +20,45 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.llm.selection import Selection, load_selection, random_selection
-from nrsed_lib.profile import Finetune, SnrRange
+from nrsed_lib.llm.selection import CHOOSERS
+from nrsed_lib.profile import Finetune, Profile, SnrRange
 from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector
 from nrsed_lib.sed.mean_teacher import files, train_student
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training_set import Audio, TrainingSet
+from nrsed_lib.series import SERIES, maker
 from nrsed_lib.training import device, kept
 
 
 @dataclass(frozen=True)
 class FinetuneRecipe:
-    """system: its row of Table I. llm: noise classes from the LLM, else at random. curriculum: SNR falls in stages."""
+    """system: its row of Table I. noise: who chooses its classes (`llm.selection.CHOOSERS`). curriculum: SNR falls in
+    stages."""
 
     system: str
-    llm: bool
-    curriculum: bool
+    noise: str
+    curriculum: bool = True
 
 
 RECIPES = {
-    "random": FinetuneRecipe("#5", llm=False, curriculum=True),
-    "no_curriculum": FinetuneRecipe("#6", llm=True, curriculum=False),
-    "full": FinetuneRecipe("#7", llm=True, curriculum=True),
+    "random": FinetuneRecipe("#5", "random"),
+    "no_curriculum": FinetuneRecipe("#6", "answers", curriculum=False),
+    "full": FinetuneRecipe("#7", "answers"),
+    "longer": FinetuneRecipe("#1-longer", "none"),
+    "smollm2": FinetuneRecipe("#7-smollm2", "smollm2"),
+    "filter": FinetuneRecipe("#7-filter", "filter"),
 }
+
+
+def recipes(profile: Profile) -> dict[str, FinetuneRecipe]:
+    """Those that a profile trains."""
+    return {name: RECIPES[name] for name in SERIES[maker("full")[0]].made(profile.evaluate.reviewer_rows)}
 
 
 def snr_range(settings: Finetune, recipe: FinetuneRecipe, step: int) -> SnrRange | None:
     """SNRs in dB that are heard at `step` of a fine-tuning; None: clean clips."""
+    if recipe.noise == "none":
+        return None
     if not recipe.curriculum:
         return settings.snr_db
     done = 0.0
@@ -55,12 +67,6 @@ def snr_range(settings: Finetune, recipe: FinetuneRecipe, step: int) -> SnrRange
         if step < round(done * settings.steps):
             break
     return stage.snr_db
-
-
-def noise_selection(run: Run, recipe: FinetuneRecipe) -> Selection:
-    """Label set → noise classes, of the LLM or as many at random."""
-    selection = load_selection(run)
-    return selection if recipe.llm else random_selection(selection, run.profile.data.noise_classes, run.seed)
 
 
 class NoisyBatch(NamedTuple):
@@ -98,7 +104,7 @@ class NoisyEar:
 def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, NoisyEar]:
     """Of each recipe in `names` the noise for every training clip; clips and noises are shared.
 
-    The LLM chooses by labels, which unlabelled clips do not have: they take the labels that `detector`
+    Noise is chosen by labels, which unlabelled clips do not have: they take the labels that `detector`
     (g_θ) hears in them, as a mean teacher would.
     """
     clips = TrainingSet.load(run, detector.nb_frames, device())
@@ -106,7 +112,7 @@ def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, 
     label_sets = clips.label_sets + heard_label_sets(detector, clips.audio, len(clips.label_sets))
     ears = {}
     for name in names:
-        selection = noise_selection(run, RECIPES[name])
+        selection = CHOOSERS[RECIPES[name].noise](run)
         allowed = bank.allowed([choose(labels, selection) for labels in label_sets])
         ears[name] = NoisyEar(clips, bank, allowed, RECIPES[name], run.profile.sed.finetune)
     return ears

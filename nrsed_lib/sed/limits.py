@@ -11,6 +11,8 @@ from nrsed_lib.settings.section import Check
 
 
 def checks(profile: Profile) -> Iterator[Check]:
+    alone = profile.evaluate.reviewer_rows and not profile.llm.smollm2
+    yield alone, "llm.smollm2", "names no answers, for which evaluate.reviewer_rows ask", "record them: nrsed llm noise"
     data, mel, crnn = profile.data, profile.sed.mel, profile.sed.crnn
     half, empty = data.sample_rate / 2, empty_bands(mel, data.sample_rate)
     yield mel.f_max > half, "sed.mel.f_max", f"is above half the sample rate, {half:g} Hz", "lower it"
