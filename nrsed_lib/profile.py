@@ -89,6 +89,7 @@ class Llm(Section):
 
     mode: Literal["replay", "live"] = "replay"
     answers: kinds.FileName  # under data/answers/
+    smollm2: kinds.FileName | None = None  # there too: what a small real model answered, for rows of its own
     model: kinds.Line = "gpt-4o"  # for live runs
     timeout_s: kinds.Patience = 60.0
     max_retries: kinds.Tries = 4  # 429, 5xx, time-outs: with back-off
@@ -97,6 +98,8 @@ class Llm(Section):
     def checks(self) -> Iterator[Check]:
         lost = self.mode == "replay" and not (DATA / "answers" / self.answers).is_file()
         yield lost, "answers", f"does not exist in {DATA / 'answers'}", "name one that does, or set llm.mode to live"
+        lost = self.smollm2 is not None and not (DATA / "answers" / self.smollm2).is_file()
+        yield lost, "smollm2", f"does not exist in {DATA / 'answers'}", "record it by `nrsed llm noise`, or name none"
 
 
 class Mel(Section):

@@ -54,11 +54,12 @@ class Notebook:
 
     needs: ids of those before it. spared: data source -> those that it can do without there. reads: dotted sections
     of the profile. files: committed inputs, as patterns from the root. makes: artefacts that others ask for, by name
-    or pattern -> how their files end. parts: what it computes in parts (`Parts`), if it takes long. tables: those of
-    its results that tell one run from another (`run.compare`). per_seed: it runs for each seed;
-    once: but not with these data sources, which were dealt by those who publish them. threads: of one execution.
-    learns: it trains or tests networks, on a GPU where there is one. over_seeds: it reads every seed of what it needs.
-    study: it is one of the separation studies, which run when they are asked for, with the profile's first seed.
+    or pattern -> how their files end. reviewer: those of them that are made only where `evaluate.reviewer_rows` are
+    asked for. parts: what it computes in parts (`Parts`), if it takes long. tables: those of its results that tell one
+    run from another (`run.compare`). per_seed: it runs for each seed; once: but not with these data sources, which
+    were dealt by those who publish them. threads: of one execution. learns: it trains or tests networks, on a GPU
+    where there is one. over_seeds: it reads every seed of what it needs. study: it is one of the separation studies,
+    which run when they are asked for, with the profile's first seed.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Notebook:
     reads: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     makes: Mapping[str, str] = field(default_factory=dict)
+    reviewer: tuple[str, ...] = ()
     parts: Parts | None = None
     tables: tuple[str, ...] = ()
     per_seed: bool = False
@@ -83,6 +85,10 @@ class Notebook:
     def each_seed(self, source: str) -> bool:
         """Whether it runs for each seed, where clips come from `source`; else for the first alone."""
         return self.per_seed and source not in self.once
+
+    def made(self, reviewer_rows: bool) -> list[str]:
+        """What it makes, by name or pattern."""
+        return [name for name in self.makes if reviewer_rows or name not in self.reviewer]
 
 
 NETWORK = ".safetensors"
@@ -110,7 +116,7 @@ SERIES: dict[str, Notebook] = {
         spared={"desed": ("01",)},  # its label sets are committed
         reads=("llm",),
         files=("data/answers/*.json", "data/vocabulary/*.csv"),
-        makes={"selection": ".json"},
+        makes={"selection": ".json", "selection_smollm2": ".json"},
         per_seed=True,
         once=("desed",),
     ),
@@ -126,8 +132,9 @@ SERIES: dict[str, Notebook] = {
     "04": Notebook(
         "04_curriculum_finetuning",
         needs=("01", "02", "03"),
-        reads=("sed.finetune",),
-        makes={"random": NETWORK, "no_curriculum": NETWORK, "full": NETWORK},
+        reads=("sed.finetune", "evaluate.reviewer_rows"),
+        makes=dict.fromkeys(("random", "no_curriculum", "full", "longer", "smollm2", "filter"), NETWORK),
+        reviewer=("longer", "smollm2", "filter"),
         parts=Parts("artefact", "nrsed_lib.sed.finetuning:finetune", shared=True),
         per_seed=True,
         learns=True,

@@ -29,7 +29,8 @@ def ask_all(
 
     paths: files of records; what this model answered in any of them is not asked again, nor, unless `again`, what
     it could not answer. The last has all answers in the end; while one process asks for it, others wait. keep_going:
-    a question that has no usable answer after `llm.max_repairs` repairs is filed as such, and the next one asked.
+    of a question that has no usable answer after `llm.max_repairs` repairs what can be used is filed, or that there
+    is nothing, and the next one asked.
     options: further fields of each request, e.g. temperature=0. Raises LlmError when the endpoint cannot be asked, or,
     without keep_going, naming the first question that has no usable answer; AnswerError for a file that cannot be read
     or written.
@@ -60,7 +61,7 @@ def ask_all(
                 write_records(path, last.values(), kind.ABOUT)
             for question in tqdm(todo, desc=f"asking {model}", unit="question", mininterval=1.0):
                 client = client or Client(llm, **options)
-                record = ask(client, question)
+                record = ask(client, question, salvage=keep_going)
                 if record.fault and not keep_going:
                     raise LlmError(
                         f"{one_line(record.model or model)} gave no usable answer to {question} in {record.attempts} "
@@ -75,16 +76,23 @@ def ask_all(
     return [filed[question.key] for question in questions]
 
 
-def ask(client: Client, question: Question[R]) -> R:
-    """The record of one question, asked and, where the answer has a fault, asked again. Raises LlmError."""
+def ask(client: Client, question: Question[R], salvage: bool = False) -> R:
+    """The record of one question, asked and, where the answer has a fault, asked again. Raises LlmError.
+
+    salvage: of an answer that was never mended file what can be used, if anything can.
+    """
     reply = client.settle(question.conversation(), question.form, question.faults)
+    answer, beside = reply.answer, dict[str, Any]()
+    if reply.fault:
+        answer, beside = question.salvage(reply.answer) if salvage else ((), {})
     return question.record(
-        reply.answer,
+        answer,
         author=None,
         model=reply.model,
         asked=client.llm.model,
         options=client.options,
         attempts=reply.attempts,
-        fault=reply.fault,
+        fault=None if answer else reply.fault,
+        **beside,
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )

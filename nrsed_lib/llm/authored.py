@@ -9,7 +9,6 @@ none names a model, for none was asked.
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -101,12 +100,8 @@ def answer_all(profile: Profile) -> list[NoiseAnswer]:
     Raises AnswerError when one breaks a rule.
     """
     judged, data = judgements(profile.name), profile.data
-    sets: Collection[Collection[str]] = paper.paper_label_sets()
-    if data.source != "desed":
-        sizes = range(1, data.max_events_per_clip + 1)
-        sets = [classes for size in sizes for classes in combinations(sorted(data.classes), size)]
     answers = []
-    for question in noise_questions(sets, data.noise_classes):
+    for question in noise_questions(paper.every_label_set(data), data.noise_classes):
         chosen = compose(question.label_set, data.noise_classes, judged)
         if wrong := question.faults(chosen):
             raise AnswerError(f"the judgements break a rule in {question}: {'; '.join(wrong)}; edit {JUDGEMENTS}")

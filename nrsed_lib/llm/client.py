@@ -20,7 +20,7 @@ MOST_QUOTED = 2000  # characters of a faulty answer, and of what is wrong with i
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: an answer, or the fault for which there is none."""
+    """What came back: an answer, and the fault for which it cannot be used."""
 
     model: str  # as the endpoint names it
     text: str  # what it said, word for word
@@ -49,7 +49,7 @@ class Client:
     def settle(
         self, question: Sequence[Message], form: type[BaseModel], faults: Callable[[Sequence[str]], Sequence[str]]
     ) -> Reply:
-        """The first reply without `faults`, or the last one, as a fault without an answer.
+        """The first reply without `faults`, or the last one, with its fault.
 
         After a faulty one the question is put again, with what was wrong, at most `llm.max_repairs` times. Raises
         LlmError as `ask` does.
@@ -65,7 +65,7 @@ class Client:
                 {"role": "assistant", "content": _quoted(reply.text) or "(no answer)"},
                 {"role": "user", "content": REPAIR.format(reason=fault)},
             ]
-        return replace(reply, answer=(), fault=fault)
+        return replace(reply, fault=fault)
 
     def ask(self, conversation: Sequence[Message], form: type[BaseModel]) -> Reply:
         """One reply, with structured output of this form (one field, a list of strings) asked for and checked here.

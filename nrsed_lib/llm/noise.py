@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from nrsed_lib.data.ontology import load_ontology
-from nrsed_lib.llm.records import Message, Question, Record
+from nrsed_lib.llm.records import Message, Question, Record, answer_form
 
 # Verbatim, but that the label set takes the place of "a1, ..., aK'".
 PROMPT = (
@@ -27,6 +28,9 @@ VOCABULARY = "Uγ, the event classes to select from, one a line:\n{classes}"
 FORMAT = 'Answer with JSON only: {"noise_classes": [...]}, each class spelled exactly as in Uγ.'
 
 
+Classes = Annotated[list[str], AfterValidator(lambda names: list(dict.fromkeys(names)))]  # named twice: once
+
+
 class NoiseAnswer(Record):
     """The noise classes that may occur in clips of one label set."""
 
@@ -38,7 +42,13 @@ class NoiseAnswer(Record):
     )
 
     label_set: list[str] = Field(min_length=1)
-    noise_classes: Annotated[list[str], AfterValidator(lambda names: list(dict.fromkeys(names)))]  # named twice: once
+    noise_classes: Classes
+    refused: Classes = []  # chosen to the last, though similar to what is present: left out
+
+
+@functools.cache  # of 207,855 pairs in the label sets of DESED 4,470 are different
+def _similar(noise: str, label: str) -> bool:
+    return load_ontology().similar(noise, label)
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,31 @@ class NoiseQuestion(Question[NoiseAnswer]):
     def asked(self) -> dict[str, Any]:
         return {"label_set": sorted(self.label_set)}
 
+    @property
+    def form(self) -> type[BaseModel]:
+        return answer_form(self.record_type.ANSWER, of=tuple(self.vocabulary))
+
+    def similar(self, noise: str) -> list[str]:
+        """Of the label set what a class sounds like, by the ontology's rule."""
+        return [label for label in sorted(self.label_set) if _similar(noise, label)]
+
+    def allowed(self) -> list[str]:
+        """What the rule leaves of the vocabulary: the choice that needs no LLM."""
+        return [noise for noise in self.vocabulary if not self.similar(noise)]
+
+    def salvage(self, answer: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Without the classes that the rule refuses, which are named, if that leaves an answer."""
+        refused = [noise for noise in answer if noise in self.vocabulary and self.similar(noise)]
+        kept = tuple(noise for noise in answer if noise not in refused)
+        return ((), {}) if self.faults(kept) else (kept, {"refused": refused})
+
     def faults(self, answer: Sequence[str]) -> list[str]:
         """No class, a class that Uγ does not have, or one that is similar to what the clip has already."""
         found = [] if answer else ["the list is empty; select at least one class"]
         if unknown := sorted(set(answer) - set(self.vocabulary)):
             found.append(f"{unknown} are not in Uγ; use its classes as they are spelled there")
         for noise in sorted(set(answer) - set(unknown)):
-            if like := [label for label in sorted(self.label_set) if load_ontology().similar(noise, label)]:
+            if like := self.similar(noise):
                 found.append(f"{noise!r} is similar to {', '.join(like)}, which the clip already has")
         return found
 

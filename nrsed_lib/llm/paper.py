@@ -7,12 +7,13 @@ downloaded or asked; `python -m tools.vocabulary` derives them from the publishe
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import combinations
 
 import pandas as pd
 
 from nrsed_lib.llm.noise import noise_questions
 from nrsed_lib.paths import DATA
-from nrsed_lib.profile import VOCABULARIES
+from nrsed_lib.profile import VOCABULARIES, Data
 
 LABEL_SETS = DATA / "vocabulary" / "desed_label_sets.csv"
 AUDIOSET_STRONG = VOCABULARIES["AudioSet-Strong"]
@@ -30,6 +31,14 @@ def paper_label_sets() -> dict[frozenset[str], int]:
     """Distinct label sets of DESED's labelled training clips -> number of clips, frequent ones first."""
     table = pd.read_csv(LABEL_SETS)
     return {frozenset(s.split(" + ")): n for s, n in zip(table["label_set"], table["nb_clips"], strict=True)}
+
+
+def every_label_set(data: Data) -> list[frozenset[str]]:
+    """All that can be asked about: the sets that a soundscape's events can make, or DESED's."""
+    if data.source == "desed":
+        return [*paper_label_sets()]
+    sizes = range(1, data.max_events_per_clip + 1)
+    return [frozenset(classes) for size in sizes for classes in combinations(sorted(data.classes), size)]
 
 
 def cost(sets: Iterable[Collection[str]], vocabulary: Sequence[str]) -> pd.DataFrame:

@@ -143,9 +143,16 @@ def write_records(path: Path, records: Iterable[Record], about: str) -> None:
 
 
 @functools.cache
-def answer_form(field: str, least: int | None = None, most: int | None = None) -> type[BaseModel]:
-    """A schema with one field, a list of strings."""
-    strings: Any = (Annotated[list[str], Field(min_length=least, max_length=most)], ...)
+def answer_form(
+    field: str, least: int | None = None, most: int | None = None, of: tuple[str, ...] = ()
+) -> type[BaseModel]:
+    """A schema with one field, a list of strings.
+
+    of: what these may be, for whoever decodes by the schema: it can say nothing else, nor go on for ever. An answer
+    that is none of it is left to the rules, whose words say what is wrong.
+    """
+    said: Any = {"items": {"type": "string", "enum": [*of]}, "minItems": 1, "maxItems": len(of)} if of else None
+    strings: Any = (Annotated[list[str], Field(min_length=least, max_length=most, json_schema_extra=said)], ...)
     return create_model(field.title(), __config__=ConfigDict(extra="forbid"), **{field: strings})
 
 
@@ -170,6 +177,10 @@ class Question(ABC, Generic[R]):
     def form(self) -> type[BaseModel]:
         """The schema of a reply: the answer is its one field."""
         return answer_form(self.record_type.ANSWER)
+
+    def salvage(self, answer: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """What can be used of an answer that was never mended, and fields of the record that say what was left out."""
+        return (), {}
 
     def when_recorded(self, record: R) -> Question[R]:
         """The same question under the rules that its record was accepted by."""

@@ -1,18 +1,21 @@
-"""What kind of noise was chosen: does it fit a home, and does it sound like something that is there already?"""
+"""What kind of noise was chosen: does it fit a home, sound like something that is there, and is it what tests lay?"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from nrsed_lib.data.ontology import Ontology
+from nrsed_lib.data.scenarios import Scenarios
+from nrsed_lib.llm.noise import NoiseAnswer
 
+Choice = Mapping[frozenset[str], Collection[str]]  # label set -> noise classes
 KINDS = ("not chosen", "fits", "not heard in a home", "similar")
 
 
 def review(
-    selection: Mapping[frozenset[str], Collection[str]],
+    selection: Choice,
     vocabulary: Sequence[str],
     ontology: Ontology,
     at_home: Collection[str],
@@ -38,6 +41,49 @@ def shares(reviewed: pd.DataFrame) -> pd.Series:
     """Of all chosen (label set, noise class) pairs, the share of each kind; indexed by KINDS but the first."""
     counts = pd.Series(reviewed.to_numpy().ravel()).value_counts().reindex(KINDS[1:], fill_value=0)
     return counts / counts.sum()
+
+
+def overlaid(scenarios: Scenarios, sets: Iterable[frozenset[str]], vocabulary: Collection[str]) -> Choice:
+    """The noise classes that some household scenario of the tests would lay over clips of each label set."""
+    fit = {labels: scenarios.compatible(labels, {*vocabulary}).values() for labels in sets}
+    return {labels: sorted(set().union(*classes)) for labels, classes in fit.items()}
+
+
+def quality(choices: Mapping[str, Choice], allowed: Choice, tested: Choice | None = None) -> pd.DataFrame:
+    """How good each choice is, by judges that made none of them. Rows: who chose; columns, over all label sets:
+
+    classes: mean number of classes chosen;
+    answers: number of different choices (1: whoever chose did not look at what the clip has);
+    refused: of the chosen (label set, class) pairs, the share that is not `allowed` (by the ontology's rule);
+    precision, recall: of the chosen pairs the share that is `tested` (`overlaid`), and of those the share chosen; left
+    out without `tested`.
+    """
+
+    def pairs(choice: Choice) -> set[tuple[frozenset[str], str]]:
+        return {(labels, noise) for labels, noises in choice.items() for noise in noises}
+
+    rows = {}
+    for who, choice in choices.items():
+        chosen, different = pairs(choice), {frozenset(noises) for noises in choice.values()}
+        rows[who] = {"classes": len(chosen) / len(choice), "answers": len(different)}
+        rows[who]["refused"] = len(chosen - pairs(allowed)) / len(chosen)
+        if tested is not None:
+            right = len(chosen & pairs(tested))
+            rows[who] |= {"precision": right / len(chosen), "recall": right / len(pairs(tested))}
+    return pd.DataFrame(rows).T
+
+
+def acceptance(answers: Sequence[NoiseAnswer]) -> pd.Series:
+    """How many of a model's answers kept the rules at once, how many when asked again, of how many classes had to be
+    left out to the last, and how many questions never had an answer."""
+
+    def how(answer: NoiseAnswer) -> str:
+        if answer.fault:
+            return "never"
+        return "left out" if answer.refused else "at once" if answer.attempts == 1 else "asked again"
+
+    kinds = ("at once", "asked again", "left out", "never")
+    return pd.Series([how(answer) for answer in answers]).value_counts().reindex(kinds, fill_value=0)
 
 
 def title(labels: Collection[str]) -> str:

@@ -44,6 +44,22 @@ def plot_choices(reviews: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def plot_quality(quality: pd.DataFrame) -> Figure:
+    """Small multiples of bars: a panel a column of `review.quality`, a bar for who chose; shares in per cent."""
+    figure, axes = plt.subplots(
+        1, len(quality.columns), figsize=(2.4 * len(quality.columns) + 1, 0.9 + 0.3 * len(quality)), sharey=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for axis, (name, column) in zip(axes[0], quality.items(), strict=True):
+        counted = name in ("classes", "answers")
+        values = column.to_numpy() * (1 if counted else 100)
+        bars = axis.barh(quality.index, values, color=COLOURS["similar" if name == "refused" else "fits"])
+        axis.bar_label(bars, [f"{v:.3g}" for v in values], padding=2)
+        axis.set(title=name, xlabel="number" if counted else "%", xlim=(0, 1.25 * max(values.max(), 1)))
+    axes[0, 0].invert_yaxis()
+    return figure
+
+
 def plot_shares(shares: pd.DataFrame) -> Figure:
     """Stacked bars: of the chosen classes, how many per cent are of which kind. Rows: who chose; columns: kinds."""
     figure, axis = plt.subplots(figsize=(6, 0.6 + 0.45 * len(shares)), layout="constrained")

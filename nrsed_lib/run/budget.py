@@ -17,7 +17,7 @@ from nrsed_lib.run.measurements import here, values
 from nrsed_lib.run.provenance import kind, machine, run_json
 from nrsed_lib.sed.detector import Detector
 from nrsed_lib.sed.encoders.beats import BeatsEncoder
-from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.sed.finetuning import recipes
 from nrsed_lib.series import SERIES, maker
 from nrsed_lib.systems import systems_of
 
@@ -66,7 +66,7 @@ class Budget:
     def disk(self, notebook: str) -> int:
         """Bytes that a notebook leaves, for one seed. Shards that an earlier conversion left are not taken again."""
         if notebook != CLIPS:
-            left = {THETA: self.embeddings, FINETUNED: len(RECIPES) * self.validated, SCORES: self.scores}
+            left = {THETA: self.embeddings, FINETUNED: len(recipes(self.profile)) * self.validated, SCORES: self.scores}
             return left.get(notebook, 0)
         data = self.profile.data
         kept = sum(p.stat().st_size for p in shard_folder(data).glob("*.npy")) if data.source == "desed" else 0
@@ -103,7 +103,9 @@ def embedded(profile: Profile) -> dict[str, float]:
     """
     data, sed = profile.data, profile.sed
     nb_clean = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
-    finetuned = sum(in_noise(sed, recipe.curriculum) + chosen_by(profile) for recipe in RECIPES.values())
+    finetuned = sum(
+        chosen_by(profile) + in_noise(sed, r.curriculum) * (r.noise != "none") for r in recipes(profile).values()
+    )
     return {THETA: nb_clean + chosen_by(profile), FINETUNED: finetuned}
 
 
@@ -167,7 +169,7 @@ def hours(profile: Profile) -> dict[str, float]:
     of = consequences(values(here()), profile)["hours"]
     found = {
         THETA: of["stage1"] + embedded(profile)[THETA] / 1e6 * of["a_million_embedded"],
-        FINETUNED: sum(of["stage2" if r.curriculum else "stage2_no_curriculum"] for r in RECIPES.values()),
+        FINETUNED: sum(of["stage2" if r.curriculum else "stage2_no_curriculum"] for r in recipes(profile).values()),
         SCORES: of["separation"],
         TABLE1: len(profile.seeds) * of["scoring"],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import locale
 import os
 import shlex
@@ -17,7 +16,7 @@ from nrsed_lib.artefacts import maker_of
 from nrsed_lib.paths import ROOT, settle
 from nrsed_lib.processes import PARENT, as_ctrl_c, end_with
 from nrsed_lib.run import faults
-from nrsed_lib.run.options import ProfileOption, SetOption, absolute, chosen, pairs
+from nrsed_lib.run.options import AgainOption, OptionOption, ProfileOption, SetOption, absolute, chosen, live, pairs
 from nrsed_lib.run.task9_commands import task9
 from nrsed_lib.series import SERIES, STUDIES
 from nrsed_lib.weights import KINDS, about_weights
@@ -240,6 +239,29 @@ def compare(
         typer.echo(part.to_string(index=False, float_format="{:.3f}".format) + "\n")
 
 
+@llm.command("noise")
+def choose_noise(
+    model: Annotated[str, typer.Option(help="as the endpoint calls it")],
+    profile: ProfileOption = "open",
+    settings: SetOption = None,
+    out: Annotated[Path | None, typer.Option(help="file of answers; results/kept/answers/<model>.json")] = None,
+    option: OptionOption = None,
+    again: AgainOption = False,
+) -> None:
+    """Ask a live model (OPENAI_BASE_URL, OPENAI_API_KEY) which noise goes with each label set there can be; resumes.
+
+    Of an answer that keeps similar classes to the last the others are taken; says how often that was.
+    """
+    from nrsed_lib.llm import noise, paper, review
+    from nrsed_lib.llm.asking import ask_all
+
+    about = live(profile, settings, model)
+    paths = [out] if out else noise.NoiseAnswer.live_files(model)
+    questions = noise.noise_questions(paper.every_label_set(about.data), about.data.noise_classes)
+    answers = ask_all(questions, about.llm, paths, again=again, **pairs(option, "--option"))
+    typer.echo(f"{paths[-1]}\n{review.acceptance(answers).to_string()}")
+
+
 @llm.command()
 def texts(
     task: Annotated[list[str], typer.Option(help="augment (all its prompts), augment/<prompt>, knowledge or parse")],
@@ -249,12 +271,10 @@ def texts(
     settings: SetOption = None,
     inputs: Annotated[Path | None, typer.Option(help="for parse: captions to be parsed, one a line")] = None,
     out: Annotated[Path | None, typer.Option(help="file of answers; results/kept/texts/<model>.json")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option(help="sent with each request, e.g. temperature=0; may be repeated")
-    ] = None,
+    option: OptionOption = None,
     words: Annotated[tuple[int, int] | None, typer.Option(help="least and most of a text, not the task's own")] = None,
     keep_going: Annotated[bool, typer.Option(help="list what is never answered in an acceptable way; or stop")] = True,
-    again: Annotated[bool, typer.Option("--again", help="ask again what was never answered before")] = False,
+    again: AgainOption = False,
 ) -> None:
     """Ask a live model (OPENAI_BASE_URL, OPENAI_API_KEY) for texts on a profile's sounds; resumes.
 
@@ -265,7 +285,7 @@ def texts(
     from nrsed_lib.studies.texts.questions import TextAnswer
     from nrsed_lib.studies.texts.review import acceptance
 
-    about = chosen(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
+    about = live(profile, settings, model)
     paths = [out] if out else TextAnswer.live_files(model)
     questions = questions_on(about.data, task, shots or [0], words, inputs)
     answers = ask_all(questions, about.llm, paths, keep_going, again, **pairs(option, "--option"))

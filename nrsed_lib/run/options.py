@@ -18,6 +18,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value, the value in JSON or plain text, e.g. seed=3; may be repeated"),
 ]
+OptionOption = Annotated[
+    list[str] | None, typer.Option("--option", help="sent with each request, e.g. temperature=0; may be repeated")
+]
+AgainOption = Annotated[bool, typer.Option("--again", help="ask again what was never answered before")]
 
 
 def absolute(profile: str) -> str:
@@ -27,6 +31,11 @@ def absolute(profile: str) -> str:
 
 def chosen(profile: str, settings: list[str] | None) -> Profile:
     return load_profile(absolute(profile), pairs(settings))
+
+
+def live(profile: str, settings: list[str] | None, model: str) -> Profile:
+    """A profile that asks a live model."""
+    return chosen(profile, [*(settings or []), "llm.mode=live", f"llm.model={json.dumps(model)}"])
 
 
 def words(profile: str, overrides: dict[str, Any]) -> list[str]:

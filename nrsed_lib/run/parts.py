@@ -25,7 +25,7 @@ def parts(notebook: str, profile: Profile) -> list[str]:
         return []
     match spec.parts.each:
         case "artefact":
-            return [*spec.makes]
+            return spec.made(profile.evaluate.reviewer_rows)
         case "condition":
             return [*profile.data.conditions]
         case "shard":  # a data source that leaves shards on disk says which

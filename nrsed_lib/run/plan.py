@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from nrsed_lib.artefacts import job_name, maker_of, weights_of
+from nrsed_lib.artefacts import Run, job_name, maker_of, weights_of
 from nrsed_lib.data.desed import audioset
 from nrsed_lib.data.desed.layout import PARTS, condition_part, listing, parts_of
 from nrsed_lib.data.desed.prepare import TRAINED_ON, noisy_conditions
@@ -219,21 +219,23 @@ def _answers(profile: Profile) -> Iterator[Finding]:
         key = bool(os.environ.get("OPENAI_API_KEY"))
         remedy = "" if key or not nb else "export OPENAI_API_KEY, or leave llm.mode at replay, which needs no key"
         yield Finding("answers", llm.model, f"{asked}; key {'set' if key else 'not set'}", remedy, bool(remedy))
-        return
-    path = DATA / "answers" / llm.answers
+    yield from (_recorded(name, run) for name in (llm.mode == "replay" and llm.answers, llm.smollm2) if name)
+
+
+def _recorded(name: str, run: Run) -> Finding:
+    """Whether a file of answers has one for every label set."""
+    path = DATA / "answers" / name
     try:
         try:
             asked_about = questions(run)
         except StoreError:
             nb = len(NoiseAnswer.read(path))
-            yield Finding("answers", llm.answers, f"{nb} recorded; label sets are known after {CLIPS}")
-            return
+            return Finding("answers", name, f"{nb} recorded; label sets are known after {CLIPS}")
         answers = replay(asked_about, path)
     except AnswerError as error:
-        yield Finding("answers", llm.answers, "incomplete", str(error), True)
-        return
+        return Finding("answers", name, "incomplete", str(error), True)
     who = ", ".join(sorted({f"written by {a.author}" if a.author else str(a.model) for a in answers}))
-    yield Finding("answers", llm.answers, f"{len(answers)} of {len(asked_about)} label sets, all by the rules; {who}")
+    return Finding("answers", name, f"{len(answers)} of {len(asked_about)} label sets, all by the rules; {who}")
 
 
 def _machine(profile: Profile, budget: Budget) -> Iterator[Finding]:

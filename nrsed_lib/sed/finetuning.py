@@ -1,7 +1,7 @@
 """Stage 2: g_θ becomes g_α by hearing its clips in noise (section II-B).
 
-The three fine-tuned models of Table I differ by a row of `RECIPES` and by nothing else: the same start,
-number of steps, clips and draws.
+The fine-tuned models, three of Table I and those that a reviewer asks for, differ by a row of `RECIPES` and by nothing
+else: the same start, number of steps, clips and draws.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.clips import FULL_SCALE, to_int16
 from nrsed_lib.data.mixing import mix_at_snr
 from nrsed_lib.data.prepare import load_sources, load_split
-from nrsed_lib.llm.selection import Selection, load_selection, random_selection
-from nrsed_lib.profile import CurriculumStage, Finetune
+from nrsed_lib.llm.selection import CHOOSERS
+from nrsed_lib.profile import CurriculumStage, Finetune, Profile
 from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector
 from nrsed_lib.sed.embeddings import KeptEmbeddings, keep_embeddings
 from nrsed_lib.sed.mean_teacher import files, train_student
@@ -29,39 +29,48 @@ from nrsed_lib.sed.noise import NB_EVENTS, NoiseBank, choose
 from nrsed_lib.sed.training import all_features, clean_features
 from nrsed_lib.sed.training_set import Audio, TrainingSet
 from nrsed_lib.sed.validation import Validation
+from nrsed_lib.series import SERIES, maker
 from nrsed_lib.training import device, kept, step_generator
 
 
 @dataclass(frozen=True)
 class FinetuneRecipe:
-    """system: its row of Table I. llm: noise classes from the LLM, else at random. curriculum: SNR falls in stages."""
+    """system: its row of Table I. noise: who chooses its classes (`llm.selection.CHOOSERS`). curriculum: SNR falls in
+    stages."""
 
     system: str
-    llm: bool
-    curriculum: bool
+    noise: str
+    curriculum: bool = True
 
 
 RECIPES = {
-    "random": FinetuneRecipe("#5", llm=False, curriculum=True),
-    "no_curriculum": FinetuneRecipe("#6", llm=True, curriculum=False),
-    "full": FinetuneRecipe("#7", llm=True, curriculum=True),
+    "random": FinetuneRecipe("#5", "random"),
+    "no_curriculum": FinetuneRecipe("#6", "answers", curriculum=False),
+    "full": FinetuneRecipe("#7", "answers"),
+    "longer": FinetuneRecipe("#1-longer", "none"),
+    "smollm2": FinetuneRecipe("#7-smollm2", "smollm2"),
+    "filter": FinetuneRecipe("#7-filter", "filter"),
 }
+
+
+def recipes(profile: Profile) -> dict[str, FinetuneRecipe]:
+    """Those that a profile trains."""
+    return {name: RECIPES[name] for name in SERIES[maker("full")[0]].made(profile.evaluate.reviewer_rows)}
+
+
+def stages_of(settings: Finetune, recipe: FinetuneRecipe) -> list[CurriculumStage]:
+    """What a recipe hears, stage after stage."""
+    return [CurriculumStage(share=1.0)] if recipe.noise == "none" else settings.stages(recipe.curriculum)
 
 
 def stage_at(settings: Finetune, recipe: FinetuneRecipe, step: int) -> CurriculumStage:
     """What is heard at `step` of a fine-tuning."""
     done = 0.0
-    for stage in settings.stages(recipe.curriculum):
+    for stage in stages_of(settings, recipe):
         done += stage.share
         if step < round(done * settings.steps):
             break
     return stage
-
-
-def noise_selection(run: Run, recipe: FinetuneRecipe) -> Selection:
-    """Label set → noise classes, of the LLM or as many at random."""
-    selection = load_selection(run)
-    return selection if recipe.llm else random_selection(selection, run.profile.data.noise_classes, run.seed)
 
 
 class NoisyBatch(NamedTuple):
@@ -121,7 +130,7 @@ class NoisyEar:
 def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, NoisyEar]:
     """Of each recipe in `names` the noise for every training clip; clips and noises are shared.
 
-    The LLM chooses by labels, which unlabelled clips do not have: they take the labels that `detector`
+    Noise is chosen by labels, which unlabelled clips do not have: they take the labels that `detector`
     (g_θ) hears in them, as a mean teacher would.
     """
     clips = TrainingSet.load(run, detector.nb_frames, device())
@@ -129,7 +138,7 @@ def noisy_ears(run: Run, names: Sequence[str], detector: Detector) -> dict[str, 
     label_sets = clips.label_sets + heard_label_sets(detector, clips.audio, len(clips.label_sets))
     ears = {}
     for name in names:
-        selection = noise_selection(run, RECIPES[name])
+        selection = CHOOSERS[RECIPES[name].noise](run)
         allowed = bank.allowed([choose(labels, selection) for labels in label_sets])
         ears[name] = NoisyEar(clips, bank, allowed, RECIPES[name], run.profile.sed.finetune, run.seed)
     return ears
@@ -189,9 +198,9 @@ def validate(run: Run, name: str, ear: NoisyEar, detector: Detector, clean: Kept
 
     Epochs count from the last stage on: the only one that has all levels, as released.
     """
-    held_out, stages = load_split(run, "validation"), ear.settings.stages(ear.recipe.curriculum)
+    held_out, stages = load_split(run, "validation"), stages_of(ear.settings, ear.recipe)
     bank = NoiseBank.of(load_sources(run, "validation"), run.profile.data.noise_classes, device())
-    selection = noise_selection(run, ear.recipe)
+    selection = CHOOSERS[ear.recipe.noise](run)
     allowed = bank.allowed([choose(labels, selection) for labels in held_out.label_sets])
     clips = replace(ear.clips, audio=Audio((held_out.audio,), device()), nb=(len(held_out), 0, 0))
     there = replace(ear, clips=clips, bank=bank, allowed=allowed)

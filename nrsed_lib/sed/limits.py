@@ -13,6 +13,8 @@ from nrsed_lib.settings.section import Check
 def checks(profile: Profile) -> Iterator[Check]:
     tagged = profile.evaluate.reviewer_rows and profile.sed.encoder != "mn04"
     yield tagged, "evaluate.reviewer_rows", "ask for tags of mn04, which is not sed.encoder", "leave them out"
+    alone = profile.evaluate.reviewer_rows and not profile.llm.smollm2
+    yield alone, "llm.smollm2", "names no answers, for which evaluate.reviewer_rows ask", "record them: nrsed llm noise"
     data, mel, crnn = profile.data, profile.sed.mel, profile.sed.crnn
     nb_weak, sed = round(profile.sed.weak_share * data.nb_weak), profile.sed
     few = "as_released" in (sed.ways.batches, sed.ways.kept) and nb_weak < sed.batch.weak

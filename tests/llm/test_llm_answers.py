@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from itertools import combinations
 
@@ -10,12 +11,16 @@ import pytest
 import yaml
 
 from nrsed_lib.data import ontology
-from nrsed_lib.errors import AnswerError
+from nrsed_lib.data.scenarios import Scenarios
+from nrsed_lib.errors import AnswerError, ProfileError
 from nrsed_lib.llm import authored
 from nrsed_lib.llm.noise import PROMPT, NoiseAnswer, NoiseQuestion, noise_questions
+from nrsed_lib.llm.paper import every_label_set
 from nrsed_lib.llm.records import replay, write_records
-from nrsed_lib.llm.selection import random_selection
+from nrsed_lib.llm.review import acceptance, overlaid, quality
+from nrsed_lib.llm.selection import chosen_by, filter_selection, random_selection
 from nrsed_lib.paths import DATA
+from nrsed_lib.plots.llm import plot_quality
 from nrsed_lib.profile import load_profile
 from tools.ontology import parse
 
@@ -178,7 +183,94 @@ def test_replay_checks_what_was_recorded(tmp_path):
         NoiseAnswer.read(path)
 
 
+# A small model's answers
+
+
+def test_a_small_model_answered_every_label_set_and_what_the_rule_refused_is_named():
+    profile = load_profile("open")
+    vocabulary = profile.data.noise_classes
+    questions = noise_questions(every_label_set(profile.data), vocabulary)
+    answers = replay(questions, DATA / "answers" / profile.llm.smollm2)
+    assert len(answers) == len(questions) == 8 + 28 + 56 + 70
+    assert len(NoiseAnswer.read(DATA / "answers" / profile.llm.smollm2)) == len(answers)
+    for question, answer in zip(questions, answers, strict=True):
+        assert (answer.author, answer.model, answer.asked) == (None, *["SmolLM2-135M-Instruct"] * 2)
+        assert set(answer.label_set) == question.label_set and set(answer.refused) <= set(vocabulary)
+        by_rule = {n for n in answer.refused for label in answer.label_set if ONTOLOGY.similar(n, label)}
+        assert by_rule == set(answer.refused) and not by_rule & set(answer.noise_classes)
+        assert not answer.refused or answer.attempts == profile.llm.max_repairs + 1
+    assert chosen_by(answers) == "SmolLM2-135M-Instruct" and chosen_by(answers_of("open").values()) == "written"
+    counts = acceptance(answers)
+    assert counts["never"] == 0 and counts["left out"] == sum(bool(a.refused) for a in answers)
+
+
+def test_answers_that_are_not_there_are_named():
+    with pytest.raises(ProfileError, match=r"llm\.smollm2.*none\.json.*nrsed llm noise"):
+        load_profile("open", {"llm.smollm2": "none.json"})
+    with pytest.raises(ProfileError, match=r"llm\.smollm2.*reviewer_rows"):
+        load_profile("open", {"llm.smollm2": None})
+
+
+# What needs no LLM
+
+
+@pytest.mark.parametrize("name", ["mini", "open"])
+def test_the_filter_leaves_what_no_label_refuses(name):
+    data = load_profile(name).data
+    sets = every_label_set(data)
+    left = filter_selection(sets, data.noise_classes)
+    assert [*left] == sets
+    for labels in sets:
+        refused = {n for label in labels for n in data.noise_classes if ONTOLOGY.similar(n, label)}
+        assert left[labels] == [n for n in data.noise_classes if n not in refused]
+        assert NoiseQuestion(labels, data.noise_classes).faults(left[labels]) == []
+    assert min(map(len, left.values())) < len(data.noise_classes) == max(map(len, left.values()))
+
+
+def test_quality_by_judges_counted_one_by_one():
+    data, scenarios = load_profile("open").data, Scenarios.read("recordings")
+    sets = every_label_set(data)[::7]
+    written = {frozenset(a.label_set): a.noise_classes for a in answers_of("open").values()}
+    choices = {
+        "written": {s: written[s] for s in sets},
+        "random": random_selection({s: written[s] for s in sets}, data.noise_classes, 0),
+        "all": dict.fromkeys(sets, data.noise_classes),
+    }
+    tested = overlaid(scenarios, sets, data.noise_classes)
+    table = quality(choices, filter_selection(sets, data.noise_classes), tested)
+    for who, choice in choices.items():
+        nb = similar = right = laid = 0
+        for s in sets:
+            heard = {n for classes in scenarios.compatible(s, {*data.noise_classes}).values() for n in classes}
+            laid += len(heard)
+            for noise in choice[s]:
+                nb += 1
+                similar += any(ONTOLOGY.similar(noise, label) for label in s)
+                right += noise in heard
+        expected = {
+            "classes": nb / len(sets), "answers": len({tuple(c) for c in choice.values()}), "refused": similar / nb,
+            "precision": right / nb, "recall": right / laid,
+        }  # fmt: skip
+        assert table.loc[who].to_dict() == pytest.approx(expected, rel=1e-12), who
+    assert table.loc["written", "refused"] == 0 < table.loc["all", "refused"] and table.loc["all", "recall"] == 1
+    assert table.loc["all", "answers"] == 1
+    panels = plot_quality(table).axes
+    assert [axis.get_title() for axis in panels] == [*table.columns]
+    assert [bar.get_width() for bar in panels[2].patches] == pytest.approx([*100 * table["refused"]])
+
+
 # Random selection
+
+
+def test_random_selection_is_what_it_always_was():
+    """As #5 was trained: another draw would be another experiment."""
+    pinned = {"mini": ["9ac720394cc25973", "cb5d2d42daa5d297"], "open": ["40d9dcb86377c521", "8b35f9b1c82a6e72"]}
+    for name, digests in pinned.items():
+        chosen = {frozenset(a.label_set): a.noise_classes for a in answers_of(name).values()}
+        for seed, digest in enumerate(digests):
+            drawn = random_selection(chosen, load_profile(name).data.noise_classes, seed)
+            text = json.dumps([drawn[labels] for labels in sorted(drawn, key=sorted)])
+            assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
 
 
 def test_random_selection_is_as_large_uniform_and_reproducible():

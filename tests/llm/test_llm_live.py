@@ -16,7 +16,10 @@ from nrsed_lib.errors import LlmError
 from nrsed_lib.llm.asking import ask_all
 from nrsed_lib.llm.client import Client
 from nrsed_lib.llm.noise import PROMPT, NoiseAnswer, noise_questions
-from nrsed_lib.profile import Llm
+from nrsed_lib.llm.records import replay
+from nrsed_lib.llm.review import acceptance
+from nrsed_lib.profile import Llm, load_profile
+from nrsed_lib.run.cli import choose_noise
 
 KEY = "sk-very-secret"
 VOCABULARY = ["Door", "Rain", "Telephone bell ringing", "Tick-tock"]
@@ -121,6 +124,51 @@ def test_faulty_answers_are_asked_for_again_with_the_reason(key, bad, reason):
 
 def test_a_class_named_twice_counts_once(key):
     assert answer_of(key, choose("Rain", "Door", "Rain"))[0].noise_classes == ["Rain", "Door"]
+
+
+def test_whoever_decodes_by_the_schema_can_say_nothing_but_the_vocabulary(key):
+    _, [(_, body, _)] = answer_of(key, GOOD)
+    schema = body["response_format"]["json_schema"]["schema"]
+    assert schema["additionalProperties"] is False and schema["required"] == ["noise_classes"]
+    said = schema["properties"]["noise_classes"]
+    assert {key: said[key] for key in ("type", "items", "minItems", "maxItems")} == {
+        "type": "array", "items": {"type": "string", "enum": VOCABULARY}, "minItems": 1, "maxItems": 4,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "stubborn, kept, refused",
+    [
+        (choose("Door", "Telephone bell ringing", "Door"), ["Door"], ["Telephone bell ringing"]),
+        (choose("Telephone bell ringing"), [], None),  # nothing is left
+        (choose("Door", "Chainsaw", "Telephone bell ringing"), [], None),  # a class that nobody listed
+        (completion("Door"), [], None),
+    ],
+)
+def test_a_recorder_takes_what_the_rule_leaves_of_an_answer_never_mended(key, tmp_path, stubborn, kept, refused):
+    path, question = tmp_path / "a.json", noise_questions([ALARM], VOCABULARY)
+    with serve(stubborn) as endpoint:
+        key(endpoint)
+        [answer] = ask_all(question, settings(max_repairs=2), [path])
+    assert len(endpoint.requests) == answer.attempts == 3
+    assert answer.noise_classes == kept and answer.refused == (refused or [])
+    assert (answer.fault is None) == bool(kept) and NoiseAnswer.read(path) == [answer]
+    if kept:
+        assert replay(question, path) == [answer]
+    at_once, again = (answer.model_copy(update={"attempts": n, "refused": [], "fault": None}) for n in (1, 2))
+    counts = acceptance([answer, at_once, at_once, again])
+    assert counts.to_dict() == {"at once": 2, "asked again": 1, "left out": bool(kept), "never": not kept}
+
+
+def test_the_command_asks_about_every_label_set_and_says_how_it_went(key, tmp_path, capsys):
+    with serve(choose("Door")) as endpoint:
+        key(endpoint)
+        choose_noise("tiny", "smoke", ["data.max_events_per_clip=1"], tmp_path / "a.json", ["temperature=0"])
+    assert {tuple(a.label_set) for a in NoiseAnswer.read(tmp_path / "a.json")} == {
+        (name,) for name in load_profile("smoke").data.classes
+    }
+    assert {body["temperature"] for _, body, _ in endpoint.requests} == {0}
+    assert "at once" in capsys.readouterr().out
 
 
 def test_repairs_are_bounded(key, tmp_path):

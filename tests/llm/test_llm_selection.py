@@ -63,6 +63,17 @@ def test_a_profile_without_answers_says_so(start):
         selection.select(replace(run, profile=run.profile.model_copy(update={"llm": llm})))
 
 
+def test_a_small_models_answers_are_replayed_beside_the_others(start, monkeypatch):
+    run = start(mode="live", smollm2="smoke.json")  # whoever is asked live, these are records
+    chosen = selection.select(run, selection.SMOLLM2)
+    assert list(chosen) == [DOG, DOG_SPEECH, FRYING] and not (run.folder / "selection.json").exists()
+    assert selection.CHOOSERS["smollm2"](run) == chosen
+    llm = run.profile.llm.model_copy(update={"smollm2": "none.json"})
+    gone = replace(run, profile=run.profile.model_copy(update={"llm": llm}))
+    with pytest.raises(AnswerError, match=r"none\.json does not exist"):
+        selection.select(gone, selection.SMOLLM2)
+
+
 def test_live_asks_once_a_label_set_and_not_for_what_people_answered(start, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k-1234")
     with serve(choose("Door", "Wind")) as endpoint:

@@ -19,7 +19,7 @@ from nrsed_lib.paths import NOTEBOOKS, results_root
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run.jobs import alone, done_parts, facts
 from nrsed_lib.run.parts import compute, parts
-from nrsed_lib.sed.finetuning import RECIPES
+from nrsed_lib.sed.finetuning import RECIPES, recipes
 from nrsed_lib.store import read_tensors
 from nrsed_lib.systems import models_of
 
@@ -27,7 +27,9 @@ SMOKE = load_profile("smoke")
 
 
 def test_every_detector_and_condition_is_a_part():
-    assert parts("04", SMOKE) == list(RECIPES)
+    assert parts("04", SMOKE) == list(recipes(SMOKE)) == ["random", "no_curriculum", "full"]
+    more = SMOKE.model_copy(update={"evaluate": SMOKE.evaluate.model_copy(update={"reviewer_rows": True})})
+    assert parts("04", more) == list(recipes(more)) == list(RECIPES)
     assert [m for s in ("03", "04") for m in parts(s, SMOKE)] == list(models_of(SMOKE))
     assert parts("06", SMOKE) == ["clean", "5dB", "-5dB"]
     assert parts("07", SMOKE) == []

@@ -11,15 +11,16 @@ import torch
 
 from nrsed_lib.artefacts import Run, open_run
 from nrsed_lib.data.mixing import measured_snr_db
+from nrsed_lib.data.ontology import load_ontology
 from nrsed_lib.data.prepare import load_sources
-from nrsed_lib.llm.selection import select
+from nrsed_lib.llm.selection import SMOLLM2, load_selection, random_selection, select, selected_answers
 from nrsed_lib.profile import load_profile
 from nrsed_lib.sed import augment, mean_teacher
 from nrsed_lib.sed.detector import Detector, Features
 from nrsed_lib.sed.finetuning import RECIPES, finetune, noisy_ears, stage_at
 from nrsed_lib.sed.noise import NoiseBank, choose
 from nrsed_lib.sed.training import train_detector
-from nrsed_lib.store import read_tensors
+from nrsed_lib.store import read_tensors, write_json
 
 SIZES = (2, 1, 3)  # strong, weak, unlabelled
 
@@ -194,8 +195,47 @@ def test_choosing_for_sets_that_were_never_asked_about() -> None:
     assert choose(frozenset(), selection) == ["x", "y", "z"]
 
 
-def test_stage_4_trains_three_models_that_differ(trained: Run) -> None:
-    run = open_run("04", trained.profile)
+@pytest.fixture(scope="module")
+def reviewed(trained: Run) -> Run:
+    """With the rows that a reviewer asks for; a model's answers are left beside the written ones."""
+    profile = trained.profile.model_copy(
+        update={
+            "evaluate": trained.profile.evaluate.model_copy(update={"reviewer_rows": True}),
+            "llm": trained.profile.llm.model_copy(update={"smollm2": "smoke.json"}),
+        }
+    )
+    asked = open_run("02", profile)
+    select(asked)
+    answers = [a.model_copy(update={"noise_classes": ["Wind"]}) for a in selected_answers(asked)]
+    write_json(asked.folder / f"{SMOLLM2}.json", [a.model_dump(mode="json") for a in answers])
+    return open_run("04", profile)
+
+
+def test_recipes_hear_what_their_chooser_chose(reviewed: Run) -> None:
+    ears = noisy_ears(reviewed, list(RECIPES), Detector(reviewed.profile).eval())
+    written, vocabulary = load_selection(reviewed), reviewed.profile.data.noise_classes
+    drawn = random_selection(written, vocabulary, reviewed.seed)
+    kept = {s: [n for n in vocabulary if not any(load_ontology().similar(n, label) for label in s)] for s in written}
+    expected = {
+        "random": drawn, "no_curriculum": written, "full": written, "longer": {s: [] for s in written},
+        "smollm2": {s: ["Wind"] for s in written}, "filter": kept,
+    }  # fmt: skip
+    assert [*expected] == [*ears]
+    for name, selection in expected.items():
+        ear, rows = ears[name], ears[name].clips.label_sets
+        chosen = [choose(labels, selection) for labels in rows]
+        assert torch.equal(ear.allowed[: len(rows)], ear.bank.allowed(chosen)), name
+    clean = ears["full"].clips.audio[:4].float() / 32768
+    for step in (0, reviewed.profile.sed.finetune.steps - 1):
+        state = torch.get_rng_state()
+        heard = ears["longer"].hear(torch.arange(4), step)
+        assert torch.equal(heard.mixtures, clean) and (heard.noises == -1).all() and torch.isinf(heard.snr_db).all()
+        assert torch.equal(state, torch.get_rng_state())
+    assert not torch.equal(ears["full"].hear(torch.arange(4), step).mixtures, clean)
+
+
+def test_stage_4_trains_models_that_differ(trained: Run, reviewed: Run) -> None:
+    run = open_run("04", reviewed.profile)
     weights = []
     for name in RECIPES:
         history = finetune(run, name)
