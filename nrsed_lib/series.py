@@ -143,7 +143,7 @@ SERIES: dict[str, Notebook] = {
     "06": Notebook(
         "06_lass_testing",
         needs=("01", "03", "04", "05"),
-        makes={"scores_*": NETWORK, "queries_*": NETWORK, "costs": ".csv"},
+        makes={"scores_*": NETWORK, "queries_*": NETWORK, "costs": ".csv", "counts": ".npz"},
         parts=Parts("condition", "nrsed_lib.testing:test_systems"),
         per_seed=True,
         threads=2,
@@ -158,7 +158,13 @@ SERIES: dict[str, Notebook] = {
         threads=2,
         over_seeds=True,
     ),
-    "08": Notebook("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True),
+    "08": Notebook(
+        "08_recall",
+        needs=("06",),
+        reads=("seeds", "evaluate.nb_bootstrap"),
+        files=("data/published.csv",),
+        over_seeds=True,
+    ),
     "09": Notebook(
         "09_dcase_task9",
         needs=("01",),
