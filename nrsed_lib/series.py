@@ -158,6 +158,7 @@ SERIES: dict[str, Notebook] = {
             "costs": ".csv",
             "false_alarms": ".csv",
             "thresholds": ".json",
+            "counts": ".npz",
         },
         parts=Parts("condition", "nrsed_lib.testing:test_systems"),
         per_seed=True,
@@ -173,7 +174,13 @@ SERIES: dict[str, Notebook] = {
         threads=2,
         over_seeds=True,
     ),
-    "08": Notebook("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True),
+    "08": Notebook(
+        "08_recall",
+        needs=("06",),
+        reads=("seeds", "evaluate.nb_bootstrap"),
+        files=("data/published.csv",),
+        over_seeds=True,
+    ),
     "09": Notebook(
         "09_dcase_task9",
         needs=("01",),
