@@ -189,7 +189,7 @@ def measure_false_alarms(run: Run) -> pd.DataFrame:
         kinds: tuple[Threshold, ...] = ("half", *networks.thresholds)
         systems = {name: s for name, s in systems_of(run.profile).items() if not s.queries or s.queries.usable}
         scored = score_mixtures(networks, clips.waveforms(), clips.weak(), systems)
-        for queries in (Queries(who, kind) for who in networks.who_asks for kind in kinds):
+        for queries in (Queries(who, kind) for who in networks.who_asks if who in scored.clip_scores for kind in kinds):
             asked = queries.asked(scored.clip_scores, networks.thresholds)  # (nb_clips, nb_classes)
             rows.append(("asks", queries.who, queries.threshold, asked.any(1)))
         for name, frame_scores in scored.frame_scores.items():

@@ -27,10 +27,10 @@ def test_the_best_threshold_is_in_the_middle_of_the_best():
     assert best(curve) == GRID[11]
 
 
-def test_what_is_calibrated_separates_what_it_was_calibrated_on(smoke_data, monkeypatch):
+def test_what_is_calibrated_separates_what_it_was_calibrated_on(tmp_path, monkeypatch):
     """A source whose every score of a class that is there is above 0.1 and of the others below asks rightly."""
-    run = Run(load_profile("smoke"), "06", 8)  # a seed that no other test has
-    run.folder.mkdir(parents=True, exist_ok=True)
+    run = Run(load_profile("smoke"), "06", 0)
+    vars(run)["folder"] = tmp_path
     labels = (torch.rand(50, 4, generator=torch.Generator().manual_seed(0)) < 0.3).float()
     shy = 0.05 + 0.1 * labels
     each = shy * torch.tensor([1.0, 2.0, 4.0, 6.0])  # comparable within a class only

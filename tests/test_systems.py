@@ -10,7 +10,7 @@ import torch
 
 from nrsed_lib import testing
 from nrsed_lib.artefacts import Run
-from nrsed_lib.data.prepare import load_condition, load_split
+from nrsed_lib.data.prepare import load_condition, load_empty, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.lass.separator import Separator
@@ -190,11 +190,17 @@ def test_a_route_is_followed_to_its_end(smoke_data, networks):
     assert torch.equal(silent.frame_scores, follow(SYSTEMS["1"], networks, mixture, labels).frame_scores)
 
 
-def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, networks, monkeypatch):
-    """Seconds are of this machine; what is counted by them is not: #1 detects once, #4 on mixture and remix."""
-    run = Run(smoke_data.profile, "06", 7)  # a seed that no other test has
-    run.folder.mkdir(parents=True, exist_ok=True)
+@pytest.fixture
+def run(smoke_data, networks, tmp_path, monkeypatch) -> Run:
+    """Of notebook 06, with the untrained networks and a folder of its own."""
+    run = Run(smoke_data.profile, "06", smoke_data.seed)
+    vars(run)["folder"] = tmp_path
     monkeypatch.setattr(Networks, "of", lambda run, models=None, profile=None: networks)
+    return run
+
+
+def test_a_test_set_is_scored_once_and_its_costs_are_counted(run, networks, monkeypatch):
+    """Seconds are of this machine; what is counted by them is not: #1 detects once, #4 on mixture and remix."""
     monkeypatch.setattr(testing, "_seconds", lambda networks, mixtures: (1.0, 100.0))
     testing.test_systems(run, "clean")
     left = sorted(path.name for path in run.folder.glob("*.safetensors"))
@@ -210,6 +216,28 @@ def test_a_test_set_is_scored_once_and_its_costs_are_counted(smoke_data, network
     scores = read_tensors(run.folder / "scores_clean.safetensors")[0]
     for name, frames in (("1", followed.before), ("7", followed.after)):
         torch.testing.assert_close(scores[name][0].float(), frames, atol=1e-3, rtol=0)  # float16 on disk
+    table = testing.measure_energies(run).query("condition == 'clean'")
+    by_class = table[table["class"] != "all"].groupby("class").nb_tracks.sum()
+    assert by_class.to_dict() == dict.fromkeys(run.profile.data.classes, len(truth))
+    there = table.query("`class` == 'all' and present").nb_tracks.sum(), truth.sum().item()
+    assert there[0] == there[1] > 0
+    everything = follow(SYSTEMS["3"], networks, followed.mixture, truth[0].float())
+    loud = [10 * (t.square().sum() / followed.mixture.square().sum()).log10().item() for t in everything.tracks]
+    energies = read_tensors(run.folder / "energies_clean.safetensors")[0]["energies"]
+    torch.testing.assert_close(energies[0], torch.tensor(loud), atol=0.01, rtol=0)
+
+
+def test_false_alarms_are_counted_in_clips_that_hold_no_target(run, networks):
+    clips, _ = load_empty(run)
+    found = testing.measure_false_alarms(run).set_index(["what", "who", "threshold"]).share
+    with torch.inference_mode():
+        strong, weak = networks.detectors["full"](clips.waveforms())
+    assert found["asks", "full", "half"] == (weak > 0.5).any(1).float().mean()
+    asked = weak > networks.thresholds["calibrated"]["full"]
+    assert found["asks", "full", "calibrated"] == asked.any(1).float().mean()
+    heard = networks.decide([strong]) > 0.5
+    assert found["detects", "7-direct", "half"] == heard.flatten(1).any(1).float().mean()
+    assert {who for what, who, _ in found.index if what == "detects"} & {"2", "3", "7-right"} == set()
 
 
 def test_what_is_timed_is_detecting_and_separating(smoke_data, networks):
