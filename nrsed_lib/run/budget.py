@@ -103,9 +103,8 @@ def embedded(profile: Profile) -> dict[str, float]:
     """
     data, sed = profile.data, profile.sed
     nb_clean = sum(getattr(data, f"nb_{split}") for split in LEARNED_FROM)
-    finetuned = sum(
-        chosen_by(profile) + in_noise(sed, r.curriculum) * (r.noise != "none") for r in recipes(profile).values()
-    )
+    noisy = (in_noise(sed, r.curriculum) for r in recipes(profile).values() if r.noise != "none")
+    finetuned = sum(noisy) + len(recipes(profile)) * chosen_by(profile)
     return {THETA: nb_clean + chosen_by(profile), FINETUNED: finetuned}
 
 

@@ -42,6 +42,10 @@ class FinetuneRecipe:
     noise: str
     curriculum: bool = True
 
+    def stages(self, settings: Finetune) -> list[CurriculumStage]:
+        """What is heard when; without noise: clean clips to the end."""
+        return [CurriculumStage(share=1.0)] if self.noise == "none" else settings.stages(self.curriculum)
+
 
 RECIPES = {
     "random": FinetuneRecipe("#5", "random"),
@@ -58,15 +62,10 @@ def recipes(profile: Profile) -> dict[str, FinetuneRecipe]:
     return {name: RECIPES[name] for name in SERIES[maker("full")[0]].made(profile.evaluate.reviewer_rows)}
 
 
-def stages_of(settings: Finetune, recipe: FinetuneRecipe) -> list[CurriculumStage]:
-    """What a recipe hears, stage after stage."""
-    return [CurriculumStage(share=1.0)] if recipe.noise == "none" else settings.stages(recipe.curriculum)
-
-
 def stage_at(settings: Finetune, recipe: FinetuneRecipe, step: int) -> CurriculumStage:
     """What is heard at `step` of a fine-tuning."""
     done = 0.0
-    for stage in stages_of(settings, recipe):
+    for stage in recipe.stages(settings):
         done += stage.share
         if step < round(done * settings.steps):
             break
@@ -198,7 +197,7 @@ def validate(run: Run, name: str, ear: NoisyEar, detector: Detector, clean: Kept
 
     Epochs count from the last stage on: the only one that has all levels, as released.
     """
-    held_out, stages = load_split(run, "validation"), stages_of(ear.settings, ear.recipe)
+    held_out, stages = load_split(run, "validation"), ear.recipe.stages(ear.settings)
     bank = NoiseBank.of(load_sources(run, "validation"), run.profile.data.noise_classes, device())
     selection = CHOOSERS[ear.recipe.noise](run)
     allowed = bank.allowed([choose(labels, selection) for labels in held_out.label_sets])
