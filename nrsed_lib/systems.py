@@ -57,11 +57,6 @@ class Queries:
         return {"": asked, "no false": asked & truth, "no missed": asked | truth}[self.mended]
 
     @property
-    def plain(self) -> bool:
-        """Whether they are a model's at 0.5, as in section II-C."""
-        return self == Queries(self.who) and self.who in MODELS
-
-    @property
     def usable(self) -> bool:
         """Whether it needs no truth, and is more than asking for everything."""
         return self.who not in ("truth", "all") and not self.mended
