@@ -235,7 +235,7 @@ def test_false_alarms_are_counted_in_clips_that_hold_no_target(run, networks):
     assert found["asks", "full", "half"] == (weak > 0.5).any(1).float().mean()
     asked = weak > networks.thresholds["calibrated"]["full"]
     assert found["asks", "full", "calibrated"] == asked.any(1).float().mean()
-    heard = networks.decide([strong]) > 0.5
+    heard = networks.decide(SYSTEMS["7-direct"], [strong], {}) > 0.5
     assert found["detects", "7-direct", "half"] == heard.flatten(1).any(1).float().mean()
     assert {who for what, who, _ in found.index if what == "detects"} & {"2", "3", "7-right"} == set()
 
