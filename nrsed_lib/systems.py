@@ -78,6 +78,7 @@ class System:
     weighed: tuple[str, ...] = ()
 
 
+# As the paper calls them. Where it says LLM the noise of #6 and #7 is here, unless asked live, the written choice.
 SYSTEMS = {
     "1": System("no separation", None, (("theta", "mixture"),)),
     "2": System("ground truth", Queries("truth")),

@@ -30,7 +30,8 @@ def test_every_detector_and_condition_is_a_part():
     assert parts("04", SMOKE) == list(recipes(SMOKE)) == ["random", "no_curriculum", "full"]
     more = SMOKE.model_copy(update={"evaluate": SMOKE.evaluate.model_copy(update={"reviewer_rows": True})})
     assert parts("04", more) == list(recipes(more)) == list(RECIPES)
-    assert [m for s in ("03", "04") for m in parts(s, SMOKE)] == list(models_of(SMOKE))
+    for profile in (SMOKE, more):
+        assert [m for s in ("03", "04") for m in parts(s, profile)] == list(models_of(profile))
     assert parts("06", SMOKE) == ["clean", "5dB", "-5dB"]
     assert parts("07", SMOKE) == []
 
