@@ -268,7 +268,7 @@ class Lass(Section):
 
 
 class Evaluate(Section):
-    nb_bootstrap: kinds.Count = 200
+    nb_bootstrap: kinds.Count = 2000  # draws of test recordings
     batch: kinds.Size = 8  # (clip, query) pairs a forward pass: more leave a CPU's cache, and a GPU takes e.g. 64
     nb_separation_mixtures: kinds.Count = 120  # held-out mixtures for the SDR improvement
     reviewer_rows: bool = False  # whether the systems that a reviewer asks for are trained and tested (systems.py)

@@ -149,6 +149,7 @@ SERIES: dict[str, Notebook] = {
             "scores_*": NETWORK,
             "queries_*": NETWORK,
             "costs": ".csv",
+            "counts": ".npz",
             "false_alarms": ".csv",
             "thresholds": ".json",
         },
@@ -166,7 +167,13 @@ SERIES: dict[str, Notebook] = {
         threads=2,
         over_seeds=True,
     ),
-    "08": Notebook("08_recall", needs=("06",), reads=("seeds",), files=("data/published.csv",), over_seeds=True),
+    "08": Notebook(
+        "08_recall",
+        needs=("06",),
+        reads=("seeds", "evaluate.nb_bootstrap"),
+        files=("data/published.csv",),
+        over_seeds=True,
+    ),
     "09": Notebook(
         "09_dcase_task9",
         needs=("01",),

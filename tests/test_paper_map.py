@@ -221,7 +221,7 @@ def test_what_is_asked_most_is_in_the_index(sentence: str) -> None:
         ("`lass/remix.py:mix_again`", "nrsed_lib/lass/remix.py has no mix_again"),
         ("`sed/finetuning.py:NoisyEar.see`", "nrsed_lib/sed/finetuning.py has no NoisyEar.see"),
         ("`sed/nowhere.py:see`", "no file nrsed_lib/sed/nowhere.py"),
-        ("`evaluate/psds.py:MAX_EFPR = 50.0`", "evaluate/psds.py:MAX_EFPR is 100.0, not 50.0"),
+        ("`evaluate/roc.py:MAX_EFPR = 50.0`", "evaluate/roc.py:MAX_EFPR is 100.0, not 50.0"),
         ("[`lass/remix.py:remix`](nrsed_lib/lass/text.py)", "the link of lass/remix.py goes to nrsed_lib/lass/text.py"),
         ("`sed.median_frames = 5 (mini)`", "mini.yaml: sed.median_frames is 7, not 5"),
         ("`sed.nothing = 5 (paper)`", "paper.yaml has no sed.nothing"),

@@ -1,6 +1,7 @@
-"""What was found, in the README: three sentences and a table, told by rule from the committed tables and ledgers.
+"""What was found, in the README: six sentences and a table, told by rule from the committed tables and ledgers.
 
-The rules name what is compared; which way it went, by how much and how surely is read from the tables.
+The sentences are notebook 07's (`nrsed_lib/evaluate/findings.py`). The rules name what is compared; which way it went,
+by how much and how surely is read from the ledger.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from nrsed_lib.evaluate.findings import compared, sentences
 from nrsed_lib.paths import DATA
-from nrsed_lib.run.report import every_score
 from nrsed_lib.series import PAPER
-from nrsed_lib.systems import SYSTEMS, Queries
 from tools.markdown import duration, number, table, with_interval
 
-MAIN = "open"  # real recordings, and several trainings
+MAIN = "open"  # real recordings, and several seeds
 NAMES = (
     "#5, #6 and #7 are fine-tuned with random noise, without the curriculum and as the paper does. What it leaves out: "
     "-direct is that fine-tuned detector on the mixture, -remix on the remix, -both the mean of the two."
@@ -46,23 +46,24 @@ def refreshed(readme: str, results: Path) -> str:
 
 
 def findings(results: Path) -> str:
-    """Markdown: three sentences on `open`, its figure, and the differences behind them on every committed profile."""
+    """Markdown: six sentences on `open`, its figure, and differences behind them on every committed profile."""
     folders = sorted({file.parent for file in results.glob("*/claims.csv")}, reverse=True)
     ledgers = {folder.name: pd.read_csv(folder / "claims.csv") for folder in folders}
     first = ledgers[MAIN].iloc[0]
     rows = []
-    for what, *compared in COMPARED:
-        found = {name: difference(ledger, *compared) for name, ledger in ledgers.items()}
+    for what, *sides in COMPARED:
+        found = {name: difference(ledger, *sides) for name, ledger in ledgers.items()}
         shown = [f"{with_interval(one.value, one.low, one.high)}<br>{one.verdict}" for one in found.values()]
         rows.append([what, *shown, number(found[MAIN].paper, "+.3f")])
     counts = [
         f"`{name}` {verdicts(ledger)} ([ledger]({results.name}/{name}/README.md#the-ledger-of-claims))"
         for name, ledger in ledgers.items()
     ]
+    told = [*sentences(ledgers[MAIN]), f"Noise of #7 and #5: {who_chose(MAIN)}."]
     parts = [
-        f"On `{MAIN}` ({first.nb_clips} test clips, {first.seeds} training seeds), in P1 + P2, the sum of the two "
-        "PSDS, with 95 % intervals:",
-        "\n".join(f"{i}. {sentence}" for i, sentence in enumerate(sentences(results / MAIN), start=1)),
+        f"On `{MAIN}` ({first.nb_clips} test clips, {first.seeds} seeds), in P1 + P2, the sum of the two "
+        "PSDS, with 95 % intervals and verdicts:",
+        "\n".join(f"{i}. {sentence}" for i, sentence in enumerate(told, start=1)),
         NAMES,
         f"![P1 + P2 of every system by condition, profile {MAIN}]({results.name}/{MAIN}/figures/all_systems.png)",
         table(["difference in P1 + P2", *(f"`{name}`" for name in ledgers), "paper"], rows),
@@ -71,37 +72,11 @@ def findings(results: Path) -> str:
     return "\n\n".join(parts)
 
 
-def sentences(folder: Path) -> list[str]:
-    """Three: separation beside fine-tuning alone, the best system that can be used, and the choice of noise."""
-    ledger = pd.read_csv(folder / "claims.csv")
-    route, alone, between = (difference(ledger, *c) for c in (("#7", "#1"), ("#7-direct", "#1"), ("#7", "#7-direct")))
-    noisy = every_score(folder).query("condition != 'clean'").set_index("system")
-    mean = (noisy.psds1 + noisy.psds2).groupby(level=0, sort=False).mean()  # over conditions and seeds
-    usable = mean.drop([name for name in mean.index if name in SYSTEMS and SYSTEMS[name].queries == Queries("truth")])
-    best, place = usable.idxmax(), int((usable > usable["7"]).sum()) + 1
-    choice = difference(ledger, "#7", "#5", "all")
-    covers = "includes" if choice.low <= choice.paper <= choice.high else "excludes"
-    return [
-        "In noise, the paper's whole route (#7: ask, separate, remix, detect) gains "
-        f"{with_interval(route.value, route.low, route.high)} over the plain detector (#1), and its fine-tuned "
-        f"detector alone, with nothing separated (#7-direct), {with_interval(alone.value, alone.low, alone.high)}; "
-        f"that the route gains more: {between.verdict} ({with_interval(between.value, between.low, between.high)}).",
-        f"Of the {len(usable)} systems that could be used (true queries, #2, are nobody's to have), the best in noise, "
-        f"picked after the fact, is #{best} ({noisy.about[best].iloc[0]}) with {usable[best]:.3f}; #7 is number "
-        f"{place} with {usable['7']:.3f}, #1 has {usable['1']:.3f}.",
-        "Noise chosen for each clip gains over random noise (#7 over #5, all conditions) "
-        f"{with_interval(choice.value, choice.low, choice.high)}: {choice.verdict}, and the interval {covers} the "
-        f"paper's {choice.paper:+.3f}; {who_chose(folder.name)}.",
-    ]
-
-
 def difference(ledger: pd.DataFrame, better: str, worse: str, conditions: str = "noise") -> pd.Series:
     """The ledger's row on P1 + P2 of one system over another. Raises KeyError if there is none."""
-    rows = ledger[(ledger.better == better) & (ledger.worse == worse) & (ledger.conditions == conditions)]
-    rows = rows[rows.statistic == "P1+P2"]
-    if rows.empty:
+    if (row := compared(ledger, better, worse, conditions)) is None:
         raise KeyError(f"the ledger compares no P1+P2 of {better} and {worse} in {conditions}")
-    return rows.iloc[0]
+    return row
 
 
 def verdicts(ledger: pd.DataFrame) -> str:

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.errors import ProfileError, StoreError
-from nrsed_lib.evaluate.psds import SCENARIOS, psds
+from nrsed_lib.evaluate.psds import psds
+from nrsed_lib.evaluate.roc import SCENARIOS
 from nrsed_lib.profile import Profile
 from nrsed_lib.systems import systems_of
 from nrsed_lib.testing import networks_of, score_mixtures

@@ -1,15 +1,14 @@
 """The ledger: what the paper claims from Table I and Fig. 2, and what it leaves out, put to our runs.
 
-A claim is a row of `data/paper/claims.csv`: a statistic that is above zero when the claim is true. It is computed on
-the test clips and on each bootstrap draw of them, the same clips for both sides of a comparison (paired).
-With several training seeds a draw also resamples the seeds, the same for both sides, and averages
-over them, so that the interval covers other clips and other trainings. A 95 % interval above zero:
-holds; below: does not hold; around: undecided.
+A claim is a row of `data/paper/claims.csv`: a statistic that is above zero when the claim is true. It is computed for
+each seed, on its test clips and on each bootstrap draw of their recordings, the same draws for both sides of a
+comparison (paired). `inference` makes intervals, p-values and verdicts of it: over at least three seeds by the
+corrected resampled t, else by the bootstrap alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,12 +17,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from nrsed_lib.evaluate.measure import Cell, Measured
+from nrsed_lib.evaluate.counts import Cell
+from nrsed_lib.evaluate.evidence import Evidence
+from nrsed_lib.evaluate.inference import Inference, holm, verdict
 from nrsed_lib.evaluate.published import paper_table
-from nrsed_lib.evaluate.resampling import Array, draw_counts, interval, verdict
+from nrsed_lib.evaluate.resampling import Array
 from nrsed_lib.paths import DATA
 
 CLEAN = "clean"
+BEYOND = "beyond the paper"  # the source of our own claims, corrected for their number apart
+WIDER = 3.0  # times as wide: two intervals that say different things
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,15 @@ class Claim:
     """`statistic` (a key of STATISTICS) of `better` over `worse`, in `where`, is above zero."""
 
     text: str
-    source: str  # where the paper says so, or "beyond the paper"
+    source: str  # where the paper says so, or BEYOND
     better: tuple[str, ...]
     worse: tuple[str, ...]
     where: Literal["clean", "noise", "all"] = "all"
     statistic: str = "P1+P2"
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        return self.better + self.worse
 
 
 def read_claims(path: Path = DATA / "paper" / "claims.csv") -> tuple[Claim, ...]:
@@ -50,77 +57,72 @@ CLAIMS = read_claims()
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """P1 + P2 and macro recall by (condition, system), each (nb_draws,) with the estimate first."""
+class Scores:
+    """P1 + P2 and macro recall by (condition, system), arrays of one shape."""
 
     total: dict[Cell, Array]
     recall: dict[Cell, Array]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Scores:
+        """(nb_seeds, 1 + nb_draws)."""
+        return cls({cell: psds.sum(1) for cell, psds in evidence.psds.items()}, evidence.recall)
+
+    @classmethod
+    def of_paper(cls, conditions: Sequence[str]) -> Scores:
+        """What the paper printed, (1,); it gives no recall in numbers."""
+        rows = paper_table()
+        rows = rows[rows.condition.isin(conditions)]
+        cells = zip(rows.condition, rows.system, strict=True)
+        return cls(dict(zip(cells, (rows.psds1 + rows.psds2).to_numpy()[:, None], strict=True)), {})
 
     def conditions(self, where: str) -> list[str]:
         known = dict.fromkeys(c for c, _ in self.total)
         return [c for c in known if where == "all" or (c == CLEAN) == (where == "clean")]
 
-    @classmethod
-    def of(cls, measured: Measured, seed: int = 0) -> Evidence:
-        """Over all seeds: each draw takes as many as there are, with replacement (Measured's draws
-        are of clips); the estimate is their mean."""
-        nb_seeds = len(measured.seeds)
-        weight = draw_counts(nb_seeds, measured.nb_draws, seed).T / nb_seeds  # (nb_seeds, 1 + nb_draws)
-        return cls(
-            {cell: (psds.sum(1) * weight).sum(0) for cell, psds in measured.psds.items()},
-            {cell: (recall * weight).sum(0) for cell, recall in measured.recall.items()},
-        )
-
-    @classmethod
-    def of_seed(cls, measured: Measured, i: int) -> Evidence:
-        """The estimates of the i-th seed alone, (1,)."""
-        return cls(
-            {cell: psds[i].sum(0)[:1] for cell, psds in measured.psds.items()},
-            {cell: recall[i, :1] for cell, recall in measured.recall.items()},
-        )
-
-    @classmethod
-    def of_paper(cls, conditions: list[str]) -> Evidence:
-        """What the paper printed, (1,); it gives no recall in numbers."""
-        rows = paper_table().query("condition in @conditions")
-        cells = zip(rows.condition, rows.system, strict=True)
-        return cls(dict(zip(cells, (rows.psds1 + rows.psds2).to_numpy()[:, None], strict=True)), {})
+    def cover(self, claim: Claim) -> bool:
+        """Whether all that the claim is about is here."""
+        needed = [self.total] if claim.statistic == "P1+P2" else [self.recall]
+        needed += [self.total] if claim.statistic.startswith("rank") else []
+        conditions = self.conditions(claim.where)
+        return bool(conditions) and all((c, s) in of for of in needed for c in conditions for s in claim.systems)
 
 
-def total_gain(evidence: Evidence, claim: Claim) -> Array:
-    """P1 + P2 of the better minus the worse, mean over conditions."""
-    (better,), (worse,) = claim.better, claim.worse
-    pairs = [evidence.total[c, better] - evidence.total[c, worse] for c in evidence.conditions(claim.where)]
-    return np.mean(pairs, axis=0)
+def total_gain(scores: Scores, claim: Claim) -> Array:
+    """P1 + P2 of the better minus that of the worse (of several: their mean), mean over conditions."""
+    (better,) = claim.better
+    conditions = scores.conditions(claim.where)
+    worse = [np.mean([scores.total[c, w] for w in claim.worse], axis=0) for c in conditions]
+    return np.mean([scores.total[c, better] - w for c, w in zip(conditions, worse, strict=True)], axis=0)
 
 
-def recall_margin(evidence: Evidence, claim: Claim) -> Array:
+def recall_margin(scores: Scores, claim: Claim) -> Array:
     """Recall of the better minus the best of the others, at the condition where this is least."""
     (better,) = claim.better
-    conditions = evidence.conditions(claim.where)
-    return np.min([evidence.recall[c, better] - evidence.recall[c, w] for c in conditions for w in claim.worse], axis=0)
+    conditions = scores.conditions(claim.where)
+    return np.min([scores.recall[c, better] - scores.recall[c, w] for c in conditions for w in claim.worse], axis=0)
 
 
-def rank_correlation(evidence: Evidence, claim: Claim) -> Array:
+def rank_correlation(scores: Scores, claim: Claim) -> Array:
     """Spearman's correlation of recall and P1 + P2 over systems and conditions together."""
-    return _spearman(evidence, [(c, s) for c in evidence.conditions(claim.where) for s in claim.better])
+    return _spearman(scores, [(c, s) for c in scores.conditions(claim.where) for s in claim.better])
 
 
-def rank_correlation_within(evidence: Evidence, claim: Claim) -> Array:
+def rank_correlation_within(scores: Scores, claim: Claim) -> Array:
     """Spearman's correlation over systems, mean over conditions: noise alone cannot make it."""
-    by_condition = [[(c, s) for s in claim.better] for c in evidence.conditions(claim.where)]
-    return np.mean([_spearman(evidence, cells) for cells in by_condition], axis=0)
+    by_condition = [[(c, s) for s in claim.better] for c in scores.conditions(claim.where)]
+    return np.mean([_spearman(scores, cells) for cells in by_condition], axis=0)
 
 
-def _spearman(evidence: Evidence, cells: list[Cell]) -> Array:
-    """(nb_draws,); 0 where one side has no ranking at all."""
-    ranks = [rankdata([values[cell] for cell in cells], axis=0) for values in (evidence.recall, evidence.total)]
-    a, b = (r - r.mean(0) for r in ranks)  # (nb_cells, nb_draws)
+def _spearman(scores: Scores, cells: list[Cell]) -> Array:
+    """Of one shape with the scores; 0 where one side has no ranking at all."""
+    ranks = [rankdata([values[cell] for cell in cells], axis=0) for values in (scores.recall, scores.total)]
+    a, b = (r - r.mean(0) for r in ranks)  # (nb_cells, …)
     scale = np.sqrt((a**2).sum(0) * (b**2).sum(0))
     return np.divide((a * b).sum(0), scale, out=np.zeros_like(scale), where=scale > 0)
 
 
-STATISTICS: dict[str, tuple[Callable[[Evidence, Claim], Array], float]] = {  # and what it cannot exceed
+STATISTICS: dict[str, tuple[Callable[[Scores, Claim], Array], float]] = {  # and what it cannot exceed
     "P1+P2": (total_gain, 2.0),
     "recall": (recall_margin, 1.0),
     "rank correlation": (rank_correlation, 1.0),
@@ -128,22 +130,27 @@ STATISTICS: dict[str, tuple[Callable[[Evidence, Claim], Array], float]] = {  # a
 }
 
 
-def ledger(measured: Measured, claims: tuple[Claim, ...] = CLAIMS) -> pd.DataFrame:
-    """A row a claim.
+def ledger(evidence: Evidence, claims: Sequence[Claim] = CLAIMS) -> pd.DataFrame:
+    """A row for each claim whose systems were all tested.
 
-    Columns: claim, source, better, worse, conditions, statistic; value, low, high (95 %), verdict;
-    seeds_for ("2/3": seeds whose own estimate is above zero); paper (the statistic of the paper's
-    numbers, empty where it gives none), paper_agrees; nb_clips, seeds, draws.
+    Columns: claim, source, better, worse, conditions, statistic; value (mean over seeds), low, high (95 %), by ("t over
+    seeds" or "bootstrap"), p (two-sided, Holm's over the claims of the paper, and apart over those beyond it), p_same
+    (of a difference within ± MARGIN, likewise), verdict; seeds_for ("2/3": seeds whose own estimate is above zero);
+    paper (the statistic of the paper's numbers, empty where it gives none), paper_excluded (whether it lies outside low
+    and high); t_low, t_high, bootstrap_low, bootstrap_high (both intervals), apart (see `_apart`); nb_clips, seeds,
+    draws.
     """
-    pooled = Evidence.of(measured)
-    singles = [Evidence.of_seed(measured, i) for i in range(len(measured.seeds))]
-    paper = Evidence.of_paper(measured.conditions)
+    scores, paper = Scores.of(evidence), Scores.of_paper(evidence.conditions)
+    tested = [claim for claim in claims if scores.cover(claim)]
+    values = [STATISTICS[claim.statistic][0](scores, claim) for claim in tested]
+    found = [evidence.infer(of) for of in values]
+    p, p_same = (_adjusted(tested, [getattr(of, name) for of in found]) for name in ("p", "p_same"))
     rows = []
-    for claim in claims:
-        statistic, bound = STATISTICS[claim.statistic]
-        draws = statistic(pooled, claim)
-        low, high = np.clip(interval(draws), -bound, bound)
-        printed = statistic(paper, claim)[0] if _covers(paper, claim) else np.nan
+    for i, (claim, drawn, of) in enumerate(zip(tested, values, found, strict=True)):
+        statistic, most = STATISTICS[claim.statistic]
+        low, high = np.clip((of.low, of.high), -most, most)
+        printed = statistic(paper, claim)[0] if paper.cover(claim) else np.nan
+        t, bootstrap = evidence.both(drawn)
         rows.append(
             {
                 "claim": claim.text,
@@ -152,22 +159,56 @@ def ledger(measured: Measured, claims: tuple[Claim, ...] = CLAIMS) -> pd.DataFra
                 "worse": " ".join(f"#{s}" for s in claim.worse),
                 "conditions": claim.where,
                 "statistic": claim.statistic,
-                "value": draws[0],
+                "value": of.value,
                 "low": low,
                 "high": high,
-                "verdict": verdict(low, high),
-                "seeds_for": f"{sum(statistic(one, claim)[0] > 0 for one in singles)}/{len(singles)}",
+                "by": "t over seeds" if evidence.by_seeds else "bootstrap",
+                "p": p[i],
+                "p_same": p_same[i],
+                "verdict": verdict(of.value, p[i], p_same[i]),
+                "seeds_for": f"{(drawn[:, 0] > 0).sum()}/{len(drawn)}",
                 "paper": printed,
-                "paper_agrees": "no numbers" if np.isnan(printed) else "yes" if printed > 0 else "no",
-                "nb_clips": measured.nb_clips,
-                "seeds": len(measured.seeds),
-                "draws": measured.nb_draws,
+                "paper_excluded": "" if np.isnan(printed) else "no" if low <= printed <= high else "yes",
+                "t_low": t.low if t else np.nan,
+                "t_high": t.high if t else np.nan,
+                "bootstrap_low": bootstrap.low,
+                "bootstrap_high": bootstrap.high,
+                "apart": _apart(t, bootstrap) if evidence.by_seeds else "",
+                "nb_clips": evidence.nb_clips,
+                "seeds": len(evidence.seeds),
+                "draws": evidence.nb_draws,
             }
         )
     return pd.DataFrame(rows)
 
 
-def _covers(evidence: Evidence, claim: Claim) -> bool:
-    """Whether the evidence has all that the claim is about."""
-    known = evidence.total if claim.statistic == "P1+P2" else evidence.recall
-    return all((c, s) in known for c in evidence.conditions(claim.where) for s in claim.better + claim.worse)
+def _adjusted(claims: list[Claim], p: list[float]) -> Array:
+    """Holm's p-values, over the claims of the paper and over those beyond it."""
+    values, ours = np.array(p, dtype=float), np.array([claim.source == BEYOND for claim in claims], dtype=bool)
+    for group in (ours, ~ours):
+        values[group] = holm(values[group])
+    return values
+
+
+def _apart(t: Inference | None, bootstrap: Inference) -> str:
+    """How the two intervals disagree: "zero", where one has it inside and the other not, or both exclude it from
+    different sides; "width", where one is more than WIDER times as wide; else ""."""
+    if t is None:
+        return ""
+    (a, b), sides = (t, bootstrap), [np.sign(of.low) + np.sign(of.high) for of in (t, bootstrap)]
+    narrow, wide = sorted((a.high - a.low, b.high - b.low))
+    return ", ".join(what for what, so in (("zero", sides[0] != sides[1]), ("width", wide > WIDER * narrow)) if so)
+
+
+def disagreements(ledger: pd.DataFrame) -> str:
+    """In words: on how many lines the two intervals disagree, and why they may."""
+    if (ledger["by"] == "bootstrap").all():
+        return "Fewer than three seeds: intervals are of the bootstrap over test recordings alone, of these trainings."
+    wider = (ledger.t_high - ledger.t_low) / (ledger.bootstrap_high - ledger.bootstrap_low)
+    zero, width = (ledger.apart.str.contains(what).sum() for what in ("zero", "width"))
+    return (
+        f"On {zero} of {len(ledger)} lines one interval has zero inside and the other not, on {width} one is more than "
+        f"{WIDER:g} times as wide; the t interval is {wider.median():.1f} times as wide in the median. The bootstrap "
+        "covers other test recordings only. The t interval covers other recordings in training and another training of "
+        "every network, too, so it is the one that verdicts are from."
+    )

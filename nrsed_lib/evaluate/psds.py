@@ -7,7 +7,7 @@ one standard deviation over classes (Bilen et al. 2020).
 
 Who computes it: what each clip adds to the counts of detections, at every threshold, comes from sed_scores_eval
 (Ebbers et al. 2022), once a clip, since it does not depend on the other clips. The ROC and the area under it are summed
-here, from these counts weighted by how often a draw takes each clip; the score of the test set is the draw that
+in `roc`, from these counts weighted by how often a draw takes each clip; the score of the test set is the draw that
 takes each once. (The library's own `bootstrapped_psds` leaves folds out instead of resampling, and starts again from
 the clips for each draw.) The tests hold every draw to the library's PSDS of the resampled clips.
 """
@@ -24,19 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nrsed_lib.data.clips import Clips
-from nrsed_lib.evaluate.resampling import Array
+from nrsed_lib.evaluate.roc import CT, FP, SCENARIOS, TP, Array, Changes, Weighted, psds_of
 
 with warnings.catch_warnings():  # a dependency of the library imports pkg_resources
     warnings.simplefilter("ignore")
     from sed_scores_eval.base_modules.scores import create_score_dataframe
     from sed_scores_eval.intersection_based.intermediate_statistics import intermediate_statistics_deltas
-
-SCENARIOS: dict[str, dict] = {
-    "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "cttc_threshold": None, "alpha_ct": 0.0, "alpha_st": 1.0},
-    "psds2": {"dtc_threshold": 0.1, "gtc_threshold": 0.1, "cttc_threshold": 0.3, "alpha_ct": 0.5, "alpha_st": 1.0},
-}
-MAX_EFPR = 100.0  # effective false positives an hour
-DRAWS_AT_ONCE = 64  # bounds memory: (draws, operating points, classes) float64
 
 
 @dataclass(frozen=True)
@@ -67,23 +60,26 @@ def psds(frame_scores: Tensor, clips: Labelled) -> dict[str, float]:
     return dict(zip(SCENARIOS, psds_of_draws(frame_scores, clips, once)[:, 0].tolist(), strict=True))
 
 
-def psds_of_draws(frame_scores: Tensor, clips: Labelled, counts: NDArray[np.int64]) -> Array:
+def psds_of_draws(frame_scores: Tensor, clips: Labelled, counts: NDArray) -> Array:
     """PSDS of resampled clips.
 
     frame_scores: (nb_clips, nb_classes, nb_frames), clips and classes in the order of `clips`. counts: (nb_draws,
-    nb_clips), how often each clip is in each draw (`resampling.draw_counts`). Returns (nb_scenarios, nb_draws), in
+    nb_clips), how often each clip is in each draw (`resampling`). Returns (nb_scenarios, nb_draws), in
     the order of SCENARIOS. Raises ValueError when the scores are not those of `clips`.
     """
-    tables = score_tables(frame_scores, clips)
-    truth = clips.ground_truth
-    results = []
-    for how in SCENARIOS.values():
+    draws = Weighted.of(counts, *events_of(clips), durations_of(clips))
+    found = changes_of(frame_scores, clips)
+    return np.stack([psds_of(found[name], draws, s["alpha_ct"], s["alpha_st"]) for name, s in SCENARIOS.items()])
+
+
+def changes_of(frame_scores: Tensor, clips: Labelled) -> dict[str, Changes]:
+    """What each clip adds to the counts behind PSDS, by scenario; shapes and errors as in `psds_of_draws`."""
+    tables, found = score_tables(frame_scores, clips), {}
+    for name, how in SCENARIOS.items():
         criteria = {k: v for k, v in how.items() if k.endswith("_threshold")}
-        deltas = intermediate_statistics_deltas(tables, truth, **criteria)
-        changes = [_changes(deltas, clips, label) for label in clips.classes]
-        chunks = np.array_split(counts.astype(float), -(-len(counts) // DRAWS_AT_ONCE))
-        results.append(np.concatenate([_psds(changes, c, clips, how["alpha_ct"], how["alpha_st"]) for c in chunks]))
-    return np.stack(results)
+        deltas = intermediate_statistics_deltas(tables, clips.ground_truth, **criteria)
+        found[name] = Changes.join([_changes(deltas, clips, label) for label in clips.classes])
+    return found
 
 
 def score_tables(frame_scores: Tensor, clips: Labelled) -> dict[str, pd.DataFrame]:
@@ -106,68 +102,33 @@ def score_tables(frame_scores: Tensor, clips: Labelled) -> dict[str, pd.DataFram
     }
 
 
-@dataclass(frozen=True)
-class Changes:
-    """How the counts of one class change as the threshold falls, highest score first."""
-
-    clip: NDArray[np.int64]  # (nb_changes,) the clip whose score is passed
-    tp: Array  # (nb_changes,) true positives gained or lost
-    fp: Array  # (nb_changes,) false positives
-    ct: Array  # (nb_changes, nb_classes) detections on events of other classes
-    last: NDArray[np.int64]  # of the changes at one score: where an operating point is complete
-
-
 def _changes(deltas: dict, clips: Labelled, label: str) -> Changes:
     """The library's statistics of one class, clip by clip, as one list sorted by score."""
     parts = [deltas[name][label] for name in clips.names]
+    columns = {TP: "tps", FP: "fps"} | {CT + i: f"cts\\{c}" for i, c in enumerate(clips.classes)}  # flattened keys
     scores = np.concatenate([s for s, _ in parts])
+    change = np.stack(
+        [np.concatenate([d.get(key, np.zeros(len(s))) for s, d in parts]) for key in columns.values()], axis=1
+    ).astype(int)  # (nb_scores, nb_kinds)
+    clip = np.repeat(np.arange(len(parts)), [len(s) for s, _ in parts])
     order = np.argsort(-scores, kind="stable")
-
-    def gather(key: str) -> Array:
-        return np.concatenate([d.get(key, np.zeros(len(s))) for s, d in parts]).astype(float)[order]
-
+    row, column = np.nonzero(change[order])
+    passed = scores[order][row]
     return Changes(
-        clip=np.repeat(np.arange(len(parts)), [len(s) for s, _ in parts])[order],
-        tp=gather("tps"),
-        fp=gather("fps"),
-        ct=np.stack([gather(f"cts\\{other}") for other in clips.classes], axis=1),  # the library's flattened key
-        last=np.flatnonzero(np.diff(scores[order], append=-np.inf) < 0),
+        clip=clip[order][row],
+        kind=np.array([*columns])[column],
+        value=change[order][row, column],
+        last=np.diff(passed, append=-np.inf) < 0,
+        begin=np.array([0, len(row)]),
     )
 
 
-def _psds(changes: list[Changes], counts: Array, clips: Labelled, alpha_ct: float, alpha_st: float) -> Array:
-    """Area under the ROC of each draw, (nb_draws,); counts (nb_draws, nb_clips)."""
-    # Sums by einsum, not BLAS: these products are small, and threads that wait for each other are not.
-    nb_events, event_seconds = _events(clips)  # (nb_clips, nb_classes)
-    seconds = (counts * [clips.durations[name] for name in clips.names]).sum(1)  # (D,)
-    per_event = 1 / np.maximum(np.einsum("dn,nc->dc", counts, nb_events), 1)
-    per_event_second = 1 / np.maximum(np.einsum("dn,nc->dc", counts, event_seconds), 1e-12)
-    nb_others = max(len(changes) - 1, 1)
-
-    rates, ratios, labels = [], [], []
-    for c, change in enumerate(changes):
-        drawn = counts[:, change.clip]  # (D, nb_changes)
-        crossed = np.einsum("dc,lc->dl", per_event_second, change.ct) / nb_others
-        false = change.fp / seconds[:, None] + alpha_ct * crossed
-        rate = 3600 * np.cumsum(drawn * false, axis=1)[:, change.last]  # effective false positives an hour
-        ratio = np.cumsum(drawn * change.tp, axis=1)[:, change.last] * per_event[:, c, None]
-        useful = (rate <= MAX_EFPR).any(axis=0)
-        rates.append(rate[:, useful])
-        ratios.append(ratio[:, useful])
-        labels.append(np.full(useful.sum(), c))
-    rate, ratio, label = np.concatenate(rates, 1), np.concatenate(ratios, 1), np.concatenate(labels)  # (D, G), (G,)
-
-    # The ROC of a class: the best true positive ratio at or below each rate, a staircase.
-    order = np.argsort(rate, axis=1)
-    rate = np.minimum(np.take_along_axis(rate, order, 1), MAX_EFPR)  # what lies beyond gets no width
-    stairs = np.zeros((*rate.shape, len(changes)))  # (D, G, C)
-    np.put_along_axis(stairs, label[order][..., None], np.take_along_axis(ratio, order, 1)[..., None], axis=2)
-    np.maximum.accumulate(stairs, axis=1, out=stairs)
-    height = np.maximum(stairs.mean(-1) - alpha_st * stairs.std(-1), 0)
-    return (height * np.diff(rate, axis=1, append=MAX_EFPR)).sum(1) / MAX_EFPR
+def durations_of(clips: Labelled) -> Array:
+    """(nb_clips,) s, of the recordings."""
+    return np.array([clips.durations[name] for name in clips.names])
 
 
-def _events(clips: Labelled) -> tuple[Array, Array]:
+def events_of(clips: Labelled) -> tuple[Array, Array]:
     """Number and total seconds of the events of each clip and class, (nb_clips, nb_classes) each."""
     number, seconds = np.zeros((2, len(clips.names), len(clips.classes)))
     for i, name in enumerate(clips.names):

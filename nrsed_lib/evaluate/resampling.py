@@ -1,13 +1,16 @@
 """How far chance goes: everything measured again on resampled units, the same resamples for everyone.
 
-A unit is what another study would have drawn anew: a test clip, a held-out mixture, a training seed. A draw takes as
-many units as there are, with replacement. Because all systems (or variants of a study), conditions and seeds share
-the draws, their differences draw by draw are a paired bootstrap: what both sides share takes no part in them. With
-one training seed an interval covers other clips or mixtures, and not other trainings.
+A unit is what another study would have drawn anew: a source recording that test clips are cut from, a held-out mixture,
+a training seed. A draw takes as many units as there are, with replacement. All systems (or variants of a study) and
+conditions share the draws, and so their differences draw by draw are a paired bootstrap: what both sides share takes no
+part in them. With one training seed an interval covers other recordings or mixtures, and not other trainings.
 """
 
 from __future__ import annotations
 
+import math
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +27,39 @@ def draw_counts(nb_units: int, nb_draws: int, seed: int = 0) -> NDArray[np.int64
 
     Row 0 is the study itself, so that estimate and draws go the same way.
     """
-    draws = np.random.default_rng(seed).multinomial(nb_units, np.full(nb_units, 1 / nb_units), size=nb_draws)
+    draws = _multinomial(np.random.default_rng(seed), nb_units, nb_draws)
     return np.concatenate([np.ones((1, nb_units), np.int64), draws])
+
+
+def clip_weights(
+    recordings: Sequence[Sequence[str]], classes: Mapping[str, str], nb_draws: int, seed: int = 0
+) -> NDArray[np.int64]:
+    """How often each clip is in each draw of the recordings that clips are cut from: (1 + nb_draws, nb_clips).
+
+    recordings: of each clip. classes: recording -> the class it is of. A draw takes as many recordings of each class
+    as there are, with replacement; a clip is in it as often as the product of its recordings says (the pigeonhole
+    bootstrap: Owen & Eckles 2012, which errs to the wide side). Where each clip has a recording of its own, and all
+    are of one class, it is the ordinary bootstrap. Row 0 is the study itself. Fewer draws are the first of more.
+    """
+    weights = np.ones((1 + nb_draws, len(recordings)), np.int64)
+    for name in sorted(set(classes.values())):
+        units = sorted({r for clip in recordings for r in clip if classes[r] == name})
+        if units:
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            drawn = dict(zip(units, _multinomial(rng, len(units), nb_draws).T, strict=True))
+            for i, clip in enumerate(recordings):
+                weights[1:, i] *= math.prod((drawn[r] for r in set(clip) & set(units)), start=np.int64(1))
+    return weights
+
+
+def _multinomial(rng: np.random.Generator, nb_units: int, nb_draws: int) -> NDArray[np.int64]:
+    return rng.multinomial(nb_units, np.full(nb_units, 1 / nb_units), size=nb_draws)
+
+
+def overlap(recordings: Sequence[set[str]]) -> float:
+    """The share of its recordings that a test set has in common with another, mean over pairs of them (0 for one)."""
+    pairs = [(a, b) for i, a in enumerate(recordings) for b in recordings[:i]]
+    return float(np.mean([len(a & b) / math.sqrt(len(a) * len(b)) for a, b in pairs])) if pairs else 0.0
 
 
 def interval(draws: Array, level: float = 0.95) -> tuple[Array, Array]:

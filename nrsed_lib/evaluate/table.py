@@ -3,58 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nrsed_lib.data.clips import Clips, list_digest
-from nrsed_lib.evaluate.measure import Cell, Measured
-from nrsed_lib.evaluate.psds import SCENARIOS
+from nrsed_lib.evaluate.counts import Cell, Counts
+from nrsed_lib.evaluate.evidence import Evidence
+from nrsed_lib.evaluate.inference import over_recordings
 from nrsed_lib.evaluate.published import paper_table
-from nrsed_lib.evaluate.resampling import Array, interval
-from nrsed_lib.profile import Profile
+from nrsed_lib.evaluate.resampling import Array
+from nrsed_lib.evaluate.roc import SCENARIOS
 
 AVERAGE = "average"
-THE_PAPERS = "audiosep-dp"  # the separator, in `lass.weights`
+NOISE = "noise"  # the mean over all conditions but the clean one
+TOTAL = "P1+P2"
+THE_PAPERS = ("desed", "audiosep-dp")  # clips and separator
+RECALL_COLUMNS = [
+    "system", "about", "condition", "recall", "recall_low", "recall_high", "nb_clips", "seed", "mean", "low", "high",
+]  # fmt: skip
 
 
-def table1(measured: Measured, about: Mapping[str, str]) -> pd.DataFrame:
+def table1(evidence: Evidence) -> pd.DataFrame:
     """A row for each system, condition and seed.
 
-    about: system -> what it is. Columns: system, about, condition, psds1, psds2, psds1_low,
-    psds1_high, psds2_low, psds2_high (95 % bootstrap interval over clips), nb_clips, seed,
+    Columns: system, about, condition, psds1, psds2, psds1_low,
+    psds1_high, psds2_low, psds2_high (95 % bootstrap interval over recordings), nb_clips, seed,
     paper_psds1, paper_psds2 (empty where the paper has no number).
     """
     rows = []
-    for (condition, system), draws in measured.psds.items():
-        low, high = interval(draws)  # (nb_seeds, nb_scenarios)
-        for i, seed in enumerate(measured.seeds):
-            row = {"system": system, "about": about[system], "condition": condition}
+    for (condition, system), draws in evidence.psds.items():
+        for i, seed in enumerate(evidence.seeds):
+            row: dict[str, Any] = {"system": system, "about": evidence.systems[system], "condition": condition}
             row |= dict(zip(SCENARIOS, draws[i, :, 0], strict=True))
             for j, name in enumerate(SCENARIOS):
-                row |= {f"{name}_low": max(low[i, j], 0), f"{name}_high": min(high[i, j], 1)}
-            rows.append(row | {"nb_clips": measured.nb_clips, "seed": seed})
+                row |= _ends(name, over_recordings(draws[[i], j]), 1)
+            rows.append(row | {"nb_clips": evidence.nb_clips, "seed": seed})
     paper = paper_table().rename(columns={name: f"paper_{name}" for name in SCENARIOS})
     return pd.DataFrame(rows).merge(
         paper[["system", "condition", *(f"paper_{name}" for name in SCENARIOS)]], how="left", on=["system", "condition"]
     )
 
 
-def recall_table(
-    recall: Mapping[Cell, Array], about: Mapping[str, str], seeds: list[int], nb_clips: int
-) -> pd.DataFrame:
+def means(evidence: Evidence) -> pd.DataFrame:
+    """A row for each system, condition and metric: the mean over seeds, with its own interval.
+
+    condition: also "noise" and "average", the means over the noisy and over all conditions. metric: psds1, psds2,
+    P1+P2. Columns: system, about, condition, metric, mean, sd (over seeds; empty of one), low, high (95 %, of the mean:
+    `Evidence.infer`), seeds.
+    """
+    groups = {c: [c] for c in evidence.conditions}
+    groups |= {NOISE: [c for c in groups if c != "clean"], AVERAGE: [*groups]}
+    rows = []
+    for system, about in evidence.systems.items():
+        for condition, of in groups.items():
+            psds = np.mean([evidence.psds[c, system] for c in of], axis=0) if of else None
+            for metric, values in _metrics(psds).items():
+                row = {"system": system, "about": about, "condition": condition, "metric": metric}
+                rows.append(row | _mean(evidence, values, 2 if metric == TOTAL else 1))
+    return pd.DataFrame(rows)
+
+
+def _metrics(psds: Array | None) -> dict[str, Array]:
+    """(nb_seeds, nb_scenarios, 1 + nb_draws) -> metric -> (nb_seeds, 1 + nb_draws)."""
+    return {} if psds is None else {name: psds[:, j] for j, name in enumerate(SCENARIOS)} | {TOTAL: psds.sum(1)}
+
+
+def _mean(evidence: Evidence, values: Array, most: float) -> dict[str, float]:
+    found, seeds = evidence.infer(values), values[:, 0]
+    ends = {"low": max(found.low, 0.0), "high": min(found.high, most)}
+    return {"mean": found.value, "sd": seeds.std(ddof=1) if len(seeds) > 1 else np.nan} | ends | {"seeds": len(seeds)}
+
+
+def _ends(name: str, found, most: float) -> dict[str, float]:
+    return {f"{name}_low": max(found.low, 0.0), f"{name}_high": min(found.high, most)}
+
+
+def recall_table(evidence: Evidence, recall: Mapping[Cell, Array]) -> pd.DataFrame:
     """A row for each system, condition and seed: the numbers behind Fig. 2.
 
-    recall: (nb_seeds, 1 + nb_draws) by (condition, system). Columns: system, about, condition,
-    recall, recall_low, recall_high (95 % bootstrap interval over clips), nb_clips, seed.
+    recall: `evidence.recall` or `evidence.recall_any`. Columns: system, about, condition, recall, recall_low,
+    recall_high (95 % bootstrap interval over recordings), nb_clips, seed, and mean, low, high: of the mean over
+    seeds, with its own interval (`Evidence.infer`).
     """
     rows = []
     for (condition, system), draws in recall.items():
-        low, high = np.clip(interval(draws), 0, 1)
-        for i, seed in enumerate(seeds):
-            row = {"system": system, "about": about[system], "condition": condition, "recall": draws[i, 0]}
-            rows.append(row | {"recall_low": low[i], "recall_high": high[i], "nb_clips": nb_clips, "seed": seed})
-    return pd.DataFrame(rows)
+        mean = {name: value for name, value in _mean(evidence, draws, 1).items() if name in ("mean", "low", "high")}
+        for i, seed in enumerate(evidence.seeds):
+            row = {"system": system, "about": evidence.systems[system], "condition": condition}
+            row |= {"recall": draws[i, 0]} | _ends("recall", over_recordings(draws[[i]]), 1)
+            rows.append(row | {"nb_clips": evidence.nb_clips, "seed": seed} | mean)
+    return pd.DataFrame(rows, columns=RECALL_COLUMNS)
 
 
 def over_seeds(table: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -101,22 +140,22 @@ def as_printed(table: pd.DataFrame) -> pd.DataFrame:
     return cells.reindex(table.system.unique(), level="system")
 
 
-def clip_list(profile: Profile, clips: Clips) -> dict[str, str]:
-    """The column that stands beside every score on DESED, whose copies miss clips: `list_hash`, SHA-256 (12
-    digits) of the sorted names of the test clips, as in results/<profile>/data.csv. Other data: none."""
-    return {"list_hash": list_digest(clips.names)} if profile.data.source == "desed" else {}
-
-
-def with_differences(profile: Profile, table: pd.DataFrame, clips: Clips) -> pd.DataFrame:
-    """`table1` with a column for each score minus the paper's (empty where it has none) and the clips' list_hash.
+def with_differences(table: pd.DataFrame, counts: Counts) -> pd.DataFrame:
+    """`table1` with a column for each score minus the paper's (empty where it has none), as `with_list` has it.
 
     On other data than the paper's, or with another separator than AudioSep-DP, a difference says nothing: the table
     stays as it is.
     """
-    if profile.data.source != "desed" or profile.lass.weights != THE_PAPERS:
+    if (counts.about.source, counts.about.separator) != THE_PAPERS:
         return table
     minus = {f"minus_paper_{name}": table[name] - table[f"paper_{name}"] for name in SCENARIOS}
-    return table.assign(**minus, **clip_list(profile, clips))
+    return with_list(table.assign(**minus), counts)
+
+
+def with_list(table: pd.DataFrame, counts: Counts) -> pd.DataFrame:
+    """The column that stands beside every score on DESED, whose copies miss clips: `list_hash`, SHA-256 (12
+    digits) of the sorted names of the test clips, as in results/<profile>/data.csv. Other data: none."""
+    return table.assign(list_hash=counts.about.clips) if counts.about.source == "desed" else table
 
 
 def differences(table: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,10 +11,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from nrsed_lib.evaluate.inference import VERDICTS
 from nrsed_lib.evaluate.table import AVERAGE, totals
 
 METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}
-VERDICTS = {"holds": "C2", "does not hold": "C3", "undecided": "0.5"}
+# Shape and colour, and not colour alone: the two that say which way are told apart in grey, too.
+LOOKS = dict(zip(VERDICTS, (("o", "#0173b2"), ("X", "#d55e00"), ("s", "0.2"), ("|", "0.55")), strict=True))
 
 
 HUES = ("0.3", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#d55e00", "#ca9161", "#fbafe4", "#949494")
@@ -26,8 +28,11 @@ def _colour(system: str) -> str:
     return COLOURS[system.partition("-")[0]]
 
 
-def psds_by_condition(table: pd.DataFrame) -> Figure:
-    """PSDS of the paper's seven systems over conditions, ours (mean over seeds, 95 % intervals) beside the paper's."""
+def psds_by_condition(table: pd.DataFrame, means: pd.DataFrame) -> Figure:
+    """PSDS of the paper's seven systems over conditions, ours (mean over seeds, its 95 % interval) beside the paper's.
+
+    table: of `evaluate.table.table1`. means: of `evaluate.table.means`.
+    """
     table = table[table.paper_psds1.notna()]
     conditions = list(table.condition.unique())
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey="row", constrained_layout=True)
@@ -36,7 +41,8 @@ def psds_by_condition(table: pd.DataFrame) -> Figure:
         for i, system in enumerate(systems):
             rows = table[table.system == system]
             x = np.arange(len(conditions)) + 0.08 * (i - (len(systems) - 1) / 2)
-            _intervals(axes[row, 0], x, rows, metric, conditions, "o")
+            ours = means[(means.system == system) & (means.metric == metric)]
+            _intervals(axes[row, 0], x, ours, conditions, "o")
             paper = rows.drop_duplicates("condition").set_index("condition").loc[conditions, f"paper_{metric}"]
             axes[row, 1].plot(x, paper, "D", ms=4, mfc="none", color=_colour(system))
         axes[row, 0].set_ylabel(f"{title}, 0 to 1")
@@ -46,7 +52,7 @@ def psds_by_condition(table: pd.DataFrame) -> Figure:
                 axis.axvline(edge - 0.5, color="0.9", lw=0.8, zorder=0)
     _conditions(axes[1, 0], conditions)
     _conditions(axes[1, 1], conditions)
-    axes[0, 0].set_title(f"ours: {table.nb_clips.iloc[0]} clips, {_seeds(table.seed.nunique())}, 95 % over clips")
+    axes[0, 0].set_title(f"ours: {table.nb_clips.iloc[0]} clips, {_seeds(table.seed.nunique())}, 95 % of the mean")
     axes[0, 1].set_title("the paper's: DESED-Test and WildDESED-Test, 1,168 clips")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
@@ -117,11 +123,11 @@ def claims_forest(ledger: pd.DataFrame) -> Figure:
     )
     for axis, (name, rows) in zip(axes[:, 0], parts, strict=True):
         y = np.arange(len(rows))
-        for verdict, colour in VERDICTS.items():
+        for verdict, (shape, colour) in LOOKS.items():
             one = (rows.verdict == verdict).to_numpy()
             spans = [(rows.value - rows.low)[one], (rows.high - rows.value)[one]]
             axis.errorbar(
-                rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt="o", ms=4, color=colour, label=verdict
+                rows.value[one], y[one], xerr=np.clip(spans, 0, None), fmt=shape, ms=6, color=colour, label=verdict
             )
         if ledger.paper.notna().any():
             axis.plot(rows.paper, y, "D", ms=5, mfc="none", color="k", label="the paper's numbers")
@@ -129,11 +135,10 @@ def claims_forest(ledger: pd.DataFrame) -> Figure:
         axis.set(yticks=y, ylim=(len(rows) - 0.5, -0.5), xlabel=f"difference in {name}" if name == "P1+P2" else name)
         axis.set_yticklabels([_label(claim) for claim in rows.itertuples()], fontsize=8)
         axis.grid(axis="x", color="0.92")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     first = ledger.iloc[0]
     axes[0, 0].set_title(
-        f"right of zero: as claimed; 95 % over clips and seeds "
-        f"({first.nb_clips} clips, {_seeds(first.seeds)}, {first.draws} draws)",
+        f"right of zero: as claimed; 95 % by {first.by} ({first.nb_clips} clips, {_seeds(first.seeds)})",
         fontsize=10,
     )
     return figure
@@ -144,49 +149,42 @@ def _label(claim) -> str:
     return f"{claim.claim}  ({sides}, {claim.conditions})"
 
 
-def recall_by_condition(recall: pd.DataFrame, released: pd.DataFrame | None, remedy: str = "") -> Figure:
-    """Fig. 2: macro recall of clip-wise predictions; on the right the paper's released ones on real DESED.
+def recall_by_condition(recall: Mapping[str, pd.DataFrame], released: pd.DataFrame) -> Figure:
+    """Fig. 2: macro recall of queries, a panel a rule of asking; on the right the paper's released ones on real DESED.
 
-    recall: system, about, condition, seed, recall, recall_low, recall_high. released: condition,
-    recall, nb_clips; None when its files cannot be had, then the panel says `remedy`.
+    recall: rule -> system, about, condition, seed, recall; mean, low, high (`evaluate.table.recall_table`). released:
+    condition, recall, nb_clips (`evaluate.published.released_recall`).
     """
-    conditions = list(recall.condition.unique())
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11, 4.2), sharey=True, width_ratios=[3, 2], constrained_layout=True
+    figure, axes = plt.subplots(
+        1, len(recall) + 1, figsize=(4.6 * (len(recall) + 1), 4.4), sharey=True, constrained_layout=True
     )
-    systems = recall.system.unique()
-    for i, system in enumerate(systems):
-        rows = recall[recall.system == system]
-        x = np.arange(len(conditions)) + 0.07 * (i - (len(systems) - 1) / 2)
-        _intervals(left, x, rows, "recall", conditions, "o-")
-        one_seed = rows.assign(x=rows.condition.map(dict(zip(conditions, x, strict=True))))
-        left.plot(one_seed.x, one_seed.recall, "_", ms=7, color=_colour(system), alpha=0.6)
-    seeds = _seeds(recall.seed.nunique())
-    left.set_title(f"ours: {recall.nb_clips.iloc[0]} clips, {seeds} (dashes: each), 95 % over clips", fontsize=10)
-    left.set_ylabel("macro recall, 0 to 1")
-    left.set_ylim(0, 1)
-    left.legend(fontsize=8, loc="lower left")
-    _conditions(left, conditions)
-    if released is None:
-        right.text(0.5, 0.5, remedy, ha="center", va="center", transform=right.transAxes, fontsize=8, wrap=True)
-        right.set_xticks([])
-    else:
-        right.plot(
-            np.arange(len(released)),
-            released.recall,
-            "D-",
-            mfc="none",
-            color=_colour("7"),
-            label="#7, released by its authors",
-        )
-        for i, value in enumerate(released.recall):
-            right.annotate(
-                f"{value:.4f}", (i, value), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8
-            )
-        right.legend(fontsize=8, loc="lower left")
-        _conditions(right, list(released.condition))
-        right.set_title(f"the paper's predictions, real DESED labels: {released.nb_clips.iloc[0]:,} clips", fontsize=10)
+    for axis, (rule, table) in zip(axes, recall.items(), strict=False):
+        conditions, systems = list(table.condition.unique()), table.system.unique()
+        for i, system in enumerate(systems):
+            rows = table[table.system == system]
+            x = np.arange(len(conditions)) + 0.07 * (i - (len(systems) - 1) / 2)
+            _intervals(axis, x, rows, conditions, "o-")
+            one_seed = rows.assign(x=rows.condition.map(dict(zip(conditions, x, strict=True))))
+            axis.plot(one_seed.x, one_seed.recall, "_", ms=7, color=_colour(system), alpha=0.6)
+        seeds = _seeds(table.seed.nunique())
+        axis.set_title(f"ours, asked where {rule}\n{table.nb_clips.iloc[0]} clips, {seeds} (dashes: each)", fontsize=10)
+        _conditions(axis, conditions)
+    axes[0].set_ylabel("macro recall of the queries, 0 to 1")
+    axes[0].set_ylim(0, 1)
+    axes[0].legend(fontsize=8, loc="lower left")
+    _released(axes[-1], released)
     return figure
+
+
+def _released(axis: Axes, released: pd.DataFrame) -> None:
+    """What the paper's own predictions come to on real data."""
+    x, label = np.arange(len(released)), "#7, released by its authors"
+    axis.plot(x, released.recall, "D-", mfc="none", color=_colour("7"), label=label)
+    for i, value in enumerate(released.recall):
+        axis.annotate(f"{value:.4f}", (i, value), xytext=(0, 7), textcoords="offset points", ha="center", fontsize=8)
+    axis.legend(fontsize=8, loc="lower left")
+    _conditions(axis, list(released.condition))
+    axis.set_title(f"the paper's, any frame > 0.5\nreal DESED labels: {released.nb_clips.iloc[0]:,} clips", fontsize=10)
 
 
 def recall_and_psds(cells: pd.DataFrame) -> Figure:
@@ -208,10 +206,10 @@ def recall_and_psds(cells: pd.DataFrame) -> Figure:
     return figure
 
 
-def _intervals(axis: Axes, x: np.ndarray, rows: pd.DataFrame, metric: str, conditions: list[str], fmt: str) -> None:
-    """One system's metric with its interval at each condition, the mean over seeds."""
-    columns = [metric, f"{metric}_low", f"{metric}_high"]
-    value, low, high = rows.groupby("condition")[columns].mean().loc[conditions].to_numpy().T
+def _intervals(axis: Axes, x: np.ndarray, rows: pd.DataFrame, conditions: list[str], fmt: str) -> None:
+    """One system's mean over seeds at each condition, and the interval of that mean (columns mean, low, high)."""
+    first = rows.drop_duplicates("condition").set_index("condition")
+    value, low, high = first.loc[conditions, ["mean", "low", "high"]].to_numpy(float).T
     spans = np.clip([value - low, high - value], 0, None)
     system, about = rows.system.iloc[0], rows.about.iloc[0]
     axis.errorbar(x, value, spans, fmt=fmt, ms=4, lw=1.2, color=_colour(system), label=f"#{system} {about}")

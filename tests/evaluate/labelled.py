@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nrsed_lib.evaluate.psds import MAX_EFPR, SCENARIOS, Labels, score_tables
+from nrsed_lib.evaluate.psds import Labels, score_tables
+from nrsed_lib.evaluate.roc import MAX_EFPR, SCENARIOS
 
 with warnings.catch_warnings():  # a dependency of the library imports pkg_resources
     warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrsed_lib.evaluate.resampling import Draws, by_seed, draw_counts, interval, verdict
+from nrsed_lib.evaluate.resampling import Draws, by_seed, clip_weights, draw_counts, interval, verdict
 
 
 def test_draws_have_the_size_of_the_test_set_and_begin_with_it():
@@ -15,6 +15,35 @@ def test_draws_have_the_size_of_the_test_set_and_begin_with_it():
     # A clip is left out of a draw with probability (1 - 1/50)^50 = 0.364; 15,000 trials: sd 0.004.
     assert (counts[1:] == 0).mean() == pytest.approx((1 - 1 / 50) ** 50, abs=0.02)
     np.testing.assert_array_equal(counts, draw_counts(50, 300))
+
+
+def test_clips_with_recordings_of_their_own_are_the_ordinary_bootstrap():
+    weights = clip_weights([[f"r{i}"] for i in range(50)], {f"r{i}": "clip" for i in range(50)}, 300)
+    assert (weights.sum(1) == 50).all() and (weights[0] == 1).all()
+    assert (weights[1:] == 0).mean() == pytest.approx((1 - 1 / 50) ** 50, abs=0.02)  # as above
+
+
+def test_clips_of_one_recording_go_together_and_of_two_multiply():
+    """Two dogs and three cats: as many of each class in every draw; a clip with both weighs the product."""
+    recordings = [["dog1"], ["dog2"], ["cat1"], ["cat2"], ["cat3"], ["dog1", "cat3"], ["dog1"], []]
+    classes = {r: r[:3] for clip in recordings for r in clip}
+    weights = clip_weights(recordings, classes, 500)
+    assert (weights[:, :2].sum(1) == 2).all() and (weights[:, 2:5].sum(1) == 3).all()
+    assert (weights[:, 5] == weights[:, 0] * weights[:, 4]).all() and (weights[:, 6] == weights[:, 0]).all()
+    assert (weights[:, 7] == 1).all()  # of nothing, nothing can be drawn anew
+    assert weights[1:, 5].mean() == pytest.approx(1, abs=0.25)  # of 500, variance below 4: sd 0.09
+    np.testing.assert_array_equal(clip_weights(recordings, classes, 50), weights[:51])
+    assert (clip_weights(recordings, classes, 50, seed=1) != weights[:51]).any()
+
+
+def test_fewer_recordings_leave_more_to_chance():
+    """The mean of 60 clips: as uncertain as a mean of the 6 recordings that they are cut from."""
+    values = np.repeat(np.random.default_rng(0).normal(size=6), 10)
+    own, shared = (
+        clip_weights([[f"r{i // nb}"] for i in range(60)], {f"r{i}": "x" for i in range(60)}, 2000) @ values / 60
+        for nb in (1, 10)
+    )
+    assert shared.std() / own.std() == pytest.approx(np.sqrt(10), rel=0.1)
 
 
 def test_interval_of_a_mean_is_the_textbook_one():

@@ -33,6 +33,8 @@ def there(tmp_path, monkeypatch):
         for name, text in tables.items():
             (folder / f"{name}.csv").write_text(text)
     (here / "figures" / "f.png").write_text("picture")
+    (here / "counts").mkdir()
+    (here / "counts" / "seed0.npz").write_text("counts")
     (here / "work").mkdir()
     (here / "work" / "x.csv").write_text("not a result")
     return there
@@ -42,6 +44,7 @@ def test_what_is_replaced_and_what_is_kept_is_said(there):
     said = dict(line.split(": ")[::-1] for line in publish(OPEN))
     assert {path.removeprefix(f"{there}/"): what for path, what in said.items()} == {
         "a.csv": "replaced", "b.csv": "unchanged", "d.csv": "new", "figures/f.png": "new",
+        "counts/seed0.npz": "new",
         "c.csv": "kept, the run made no other", "run.json": "written",
     }  # fmt: skip
     assert (there / "a.csv").read_text() == "2" and not (there / "work").exists()

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrsed_lib.evaluate.measure import Measured
+from nrsed_lib.data.clips import list_digest
+from nrsed_lib.evaluate.evidence import Evidence
 from nrsed_lib.evaluate.published import paper_table
 from nrsed_lib.evaluate.table import table1, with_differences
 from nrsed_lib.paths import results_root
@@ -25,12 +26,15 @@ def page(tmp_path, monkeypatch):
     """A function: write Table I of a profile, with draws that are known, and the report on it → the page, the draws."""
     monkeypatch.setenv("NRSED_RESULTS", str(tmp_path))
 
-    def write(name: str) -> tuple[str, Measured]:
+    def write(name: str) -> tuple[str, Evidence]:
         profile, rng = load_profile(name), np.random.default_rng(0)
         cells = [(c, s) for c in profile.data.conditions for s in systems_of(profile)]
-        measured = Measured({cell: rng.uniform(size=(2, 2, 6)) for cell in cells}, {}, [0, 1], len(NAMES))
         about = {s: system.about for s, system in systems_of(profile).items()}
-        table = with_differences(profile, table1(measured, about), SimpleNamespace(names=NAMES))
+        measured = Evidence({cell: rng.uniform(size=(2, 2, 6)) for cell in cells}, {}, [0, 1], len(NAMES), about, {})
+        counts = SimpleNamespace(
+            source=profile.data.source, separator=profile.lass.weights or "", clips=list_digest(NAMES)
+        )
+        table = with_differences(table1(measured), SimpleNamespace(about=counts))
         write_table(results_root() / name / "table1.csv", table)
         return write_report(profile).read_text(), measured
 

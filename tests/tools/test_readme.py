@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nrsed_lib.paths import REFERENCE, ROOT
-from tools.findings import difference, refreshed, sentences
+from tools.findings import difference, findings, refreshed
 from tools.markdown import table
 from tools.pages import page, pages, write_pages
 
@@ -106,14 +106,9 @@ def test_the_sentences_follow_the_tables(results):
     of = claims.better.eq("#7") & claims.worse.eq("#7-direct")
     claims.loc[of, ["value", "low", "high", "verdict"]] = [0.111, 0.011, 0.211, "holds"]
     claims.to_csv(folder / "claims.csv", index=False)
-    scores = pd.read_csv(folder / "table1.csv", dtype={"system": str})
-    scores.loc[scores.system.eq("6-remix") & scores.condition.ne("clean"), ["psds1", "psds2"]] = [0.5, 0.75]
-    scores.loc[scores.system.eq("2"), ["psds1", "psds2"]] = 0.9  # true queries: never the best that can be used
-    scores.to_csv(folder / "table1.csv", index=False)
-    separation, best, noise = sentences(folder)
-    assert "that the route gains more: holds (+0.111 [+0.011, +0.211])" in separation
-    assert "is #6-remix (g_alpha of #6 on the remix) with 1.250" in best
-    assert "+0.200 [+0.100, +0.300]: holds, and the interval includes the paper's +0.194" in noise
+    told = findings(results)
+    assert "the route over that detector +0.111 [+0.011, +0.211] (holds)" in told
+    assert "(#7 over #5) +0.200 [+0.100, +0.300] (holds; the paper's +0.194 is inside)" in told
 
 
 def test_what_no_ledger_compares_is_not_told(results):

@@ -14,7 +14,7 @@ from nrsed_lib.artefacts import Run
 from nrsed_lib.data.prepare import load_condition, load_split
 from nrsed_lib.data.vocabulary import query_text
 from nrsed_lib.evaluate.claims import Claim
-from nrsed_lib.evaluate.measure import Tensors, tested
+from nrsed_lib.evaluate.counts import Tensors, tested
 from nrsed_lib.lass.separator import load_separator
 from nrsed_lib.sed.detector import load_detector
 from nrsed_lib.store import read_tensors, write_tensors
@@ -90,7 +90,7 @@ def test_languages(run: Run) -> None:
 
 
 def all_tested(run: Run, condition: str, seed: int) -> tuple[Tensors, Tensors]:
-    """What notebook 06 and, in this run's own folder, `test_languages` left: as `evaluate.measure.tested`."""
+    """What notebook 06 and, in this run's own folder, `test_languages` left: as `evaluate.counts.tested`."""
     scores, queries = tested(run, condition, seed)
     more_scores, more_queries = (
         read_tensors(run.folder / f"{name}_{condition}.safetensors")[0] for name in ("scores", "queries")
