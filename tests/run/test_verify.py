@@ -80,8 +80,8 @@ def test_every_kind_of_cell_that_differs_is_named(folder):
     found = verify(folder)[1]
     assert len(found) == 7
     for what in ("table1.csv: 4, clean, 1: psds1 is committed as 0.9999, recomputed as 0.",
-                 "verdict is committed as certain", "bootstrap_low is committed as 0.00012", "high is committed as empty",
-                 "7dB, 1 is only committed",
+                 "verdict is committed as certain", "bootstrap_low is committed as 0.00012",
+                 "high is committed as empty", "7dB, 1 is only committed",
                  "clean, 1 is only recomputed", "recall_any_frame.csv is not there"):  # fmt: skip
         assert any(what in one for one in found), (what, found)
 
