@@ -156,6 +156,7 @@ SERIES: dict[str, Notebook] = {
             "scores_*": NETWORK,
             "queries_*": NETWORK,
             "costs": ".csv",
+            "counts": ".npz",
             "false_alarms": ".csv",
             "thresholds": ".json",
             "counts": ".npz",
