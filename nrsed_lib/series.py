@@ -159,7 +159,6 @@ SERIES: dict[str, Notebook] = {
             "counts": ".npz",
             "false_alarms": ".csv",
             "thresholds": ".json",
-            "counts": ".npz",
         },
         parts=Parts("condition", "nrsed_lib.testing:test_systems"),
         per_seed=True,
