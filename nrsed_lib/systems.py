@@ -103,7 +103,7 @@ REVIEWER_ROWS = {
     "7-right": System("#7 without its false queries", Queries("full", mended="no false")),
     "7-complete": System("#7 with its missed queries added", Queries("full", mended="no missed")),
     "7-calibrated": System("#7, its threshold of queries set on validation", Queries("full", "calibrated")),
-    "7-tagger": System("queries by the encoder's own tags, threshold set on validation", Queries(TAGGER, "calibrated")),
+    "7-tagger": System("queries by the encoder's own tags, thresholds set on validation", Queries(TAGGER, "by class")),
     "7-smollm2": System("#7 with noise chosen by SmolLM2-135M", Queries("smollm2")),
     "7-smollm2-direct": System("g_alpha of 7-smollm2 on the mixture", None, (("smollm2", "mixture"),)),
     "7-filter": System("#7 with all noise but of similar classes, no LLM", Queries("filter")),
