@@ -232,9 +232,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {k: file.get_tensor(k) for k in file.keys()}, about  # noqa: SIM118 (not a dict)
 
 
-def write_figure(path: Path, figure: Any) -> None:
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110, bbox_inches="tight")
+def write_figure(path: Path, figure: Any, *also: str) -> None:
+    """also: further forms beside it, e.g. ".pdf" for who wants to look closer or print it."""
+    for file in (path, *map(path.with_suffix, also)):
+        undated = {"CreationDate": None} if file.suffix == ".pdf" else None  # the same figure is the same file
+        with atomic(file) as temporary:
+            figure.savefig(temporary, dpi=110, bbox_inches="tight", format=file.suffix[1:], metadata=undated)
 
 
 def digest(*parts: Any) -> str:

@@ -25,7 +25,7 @@ from nrsed_lib.sed.detector import THRESHOLD, Detector, Features, load_detector,
 from nrsed_lib.sed.tagger import load_tagger
 from nrsed_lib.training import device
 
-# g_theta, and g_alpha by its recipe of fine-tuning: of #5, #6 and #7, and of the rows that a reviewer asks for.
+# g_θ, and g_α by its recipe of fine-tuning: of #5, #6 and #7, and of the rows that a reviewer asks for.
 MODELS = ("theta", "random", "no_curriculum", "full", "longer", "smollm2", "filter")
 TAGGER = "tagger"  # asks by what the encoder was pretrained to tell (sed/tagger.py)
 
@@ -90,14 +90,14 @@ SYSTEMS = {
 }
 for _name, _model in (("5", "random"), ("6", "no_curriculum"), ("7", "full")):
     SYSTEMS |= {
-        f"{_name}-direct": System(f"g_alpha of #{_name} on the mixture", None, ((_model, "mixture"),)),
-        f"{_name}-remix": System(f"g_alpha of #{_name} on the remix", Queries(_model), ((_model, "remix"),)),
+        f"{_name}-direct": System(f"g_α of #{_name} on the mixture", None, ((_model, "mixture"),)),
+        f"{_name}-remix": System(f"g_α of #{_name} on the remix", Queries(_model), ((_model, "remix"),)),
         f"{_name}-both": System(
             f"mean of {_name}-direct and {_name}-remix", Queries(_model), ((_model, "mixture"), (_model, "remix"))
         ),
     }
 # What a reviewer asks: where the gap of #7 to #2 comes from, whether noise or longer training helps, who has to choose
-# the noise, and whether g_alpha is needed to ask.
+# the noise, and whether g_α is needed to ask.
 REVIEWER_ROWS = {
     "1-longer": System("#1 trained on, on clean clips, for as many steps as #7", None, (("longer", "mixture"),)),
     "7-right": System("#7 without its false queries", Queries("full", mended="no false")),
@@ -105,13 +105,13 @@ REVIEWER_ROWS = {
     "7-calibrated": System("#7, its threshold of queries set on validation", Queries("full", "calibrated")),
     "7-tagger": System("queries by the encoder's own tags, thresholds set on validation", Queries(TAGGER, "by class")),
     "7-smollm2": System("#7 with noise chosen by SmolLM2-135M", Queries("smollm2")),
-    "7-smollm2-direct": System("g_alpha of 7-smollm2 on the mixture", None, (("smollm2", "mixture"),)),
+    "7-smollm2-direct": System("g_α of 7-smollm2 on the mixture", None, (("smollm2", "mixture"),)),
     "7-filter": System("#7 with all noise but of similar classes, no LLM", Queries("filter")),
-    "7-filter-direct": System("g_alpha of 7-filter on the mixture", None, (("filter", "mixture"),)),
+    "7-filter-direct": System("g_α of 7-filter on the mixture", None, (("filter", "mixture"),)),
 }
 # Beyond the paper: the best system one could use; and what of it is due to the longer median alone.
 REVIEWER_ROWS["ensemble"] = System(
-    "g_theta and g_alpha of #5 on mixture and remix, weighed by what they and the tagger hear in the clip",
+    "g_θ and g_α of #5 on mixture and remix, weighed by what they and the tagger hear in the clip",
     Queries("random"),
     (("theta", "mixture"), ("random", "mixture"), ("theta", "remix"), ("random", "remix")),
     SMOOTH_FRAMES,
@@ -270,8 +270,8 @@ class Followed:
     queries: list[str]  # the classes asked for
     tracks: list[Tensor]  # (nb_samples,), one a query
     remix: Tensor  # (nb_samples,)
-    before: Tensor  # (nb_classes, nb_frames): g_theta on the mixture, #1
-    after: Tensor  # (nb_classes, nb_frames): g_theta on the remix, #7
+    before: Tensor  # (nb_classes, nb_frames): g_θ on the mixture, #1
+    after: Tensor  # (nb_classes, nb_frames): g_θ on the remix, #7
 
 
 def follow_clip(run: Run, clip: int | str, condition: str, queries: str = "full") -> Followed:

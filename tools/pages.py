@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nrsed_lib.paths import REFERENCE, ROOT
+from nrsed_lib.plots.table import condition_text
 from nrsed_lib.run.report import every_score
 from nrsed_lib.store import atomic
 from tools.findings import refreshed, verdicts
@@ -120,7 +121,7 @@ def _by_condition(rows: pd.DataFrame, what: str, on_theirs: bool = False) -> str
     cells = {key: _cell(seeds, what, on_theirs) for key, seeds in rows.groupby(["system", "condition"])}
     names = rows.drop_duplicates("system").set_index("system")["about"]
     lines = [[f"#{name}", about, *(cells.get((name, c), "") for c in conditions)] for name, about in names.items()]
-    return table(["system", "what it is", *map(_spelled, conditions)], lines)
+    return table(["system", "what it is", *map(condition_text, conditions)], lines)
 
 
 def _cell(seeds: pd.DataFrame, what: str, on_theirs: bool) -> str:
@@ -215,10 +216,6 @@ def _files(folder: Path) -> str:
 def _figure(folder: Path, name: str) -> str:
     there = (folder / "figures" / f"{name}.png").exists()
     return f"![{SHOWN[name]}](figures/{name}.png)" if there else ""
-
-
-def _spelled(condition: str) -> str:
-    return condition.replace("dB", " dB")
 
 
 def _count(nb: int, what: str) -> str:

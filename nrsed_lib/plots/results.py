@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from nrsed_lib.evaluate.inference import VERDICTS
 from nrsed_lib.evaluate.table import AVERAGE, totals
+from nrsed_lib.plots.table import condition_text
 
 METRICS = {"psds1": "PSDS1 (when)", "psds2": "PSDS2 (which)"}
 # Shape and colour, and not colour alone: the two that say which way are told apart in grey, too.
@@ -20,7 +21,7 @@ LOOKS = dict(zip(VERDICTS, (("o", "#0173b2"), ("X", "#d55e00"), ("s", "0.2"), ("
 
 
 HUES = ("0.3", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#56b4e9", "#d55e00", "#ca9161", "#fbafe4", "#949494")
-COLOURS = {str(number): hue for number, hue in enumerate(HUES, start=1)}
+COLOURS = {str(number): hue for number, hue in enumerate(HUES, start=1)} | {"ensemble": "k"}
 
 
 def _colour(system: str) -> str:
@@ -64,7 +65,7 @@ def totals_heatmap(table: pd.DataFrame) -> Figure:
     gain = ours - ours.loc["1"]
     about = table.drop_duplicates("system").set_index("system").about
     limit = max(float(gain.abs().to_numpy().max()), 0.01)
-    figure, axis = plt.subplots(figsize=(8.5, 0.34 * len(ours) + 1.2), constrained_layout=True)
+    figure, axis = plt.subplots(figsize=(14, 0.3 * len(ours) + 1.2), constrained_layout=True)
     sns.heatmap(
         gain,
         annot=ours,
@@ -77,6 +78,7 @@ def totals_heatmap(table: pd.DataFrame) -> Figure:
         linewidths=0.5,
         cbar_kws={"label": "P1+P2 minus that of #1"},
         yticklabels=[f"#{s}  {about[s]}" for s in ours.index],
+        xticklabels=[condition_text(str(c)) for c in ours.columns],
     )
     axis.axvline(len(ours.columns) - 1, color="k", lw=1.5)
     axis.set(title=f"P1+P2, mean of {_seeds(table.seed.nunique())}", xlabel="condition", ylabel="")
@@ -92,19 +94,41 @@ def cost_and_benefit(table: pd.DataFrame, costs: pd.DataFrame) -> Figure:
     gain = ours - ours.loc["1"]
     noise = gain.drop(columns=["clean", AVERAGE]).mean(axis=1)
     seconds = costs.groupby("system").seconds_per_clip.mean()
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, constrained_layout=True)
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(12, max(4.4, 0.19 * len(ours))), sharey=True, constrained_layout=True
+    )
     for axis, x in ((left, gain["clean"]), (right, seconds)):
         for system in ours.index:
-            axis.plot(x[system], noise[system], "os"["-" in system], color=_colour(system), ms=6)
-            axis.annotate(system, (x[system], noise[system]), xytext=(4, 3), textcoords="offset points", fontsize=8)
+            axis.plot(x[system], noise[system], "o", color=_colour(system), ms=6)
         axis.axhline(0, color="0.7", lw=0.8, zorder=0)
-        axis.margins(0.14)
+        axis.margins(0.05)
     left.axvline(0, color="0.7", lw=0.8, zorder=0)
     left.set(xlabel="P1+P2 gained on clean clips, over #1", ylabel="P1+P2 gained in noise (mean), over #1")
     right.set(xlabel="seconds a clip, as measured", xscale="log")
-    left.set_title("benefit (dots: g_θ detects, squares: g_α detects)", fontsize=10)
+    left.set_title("benefit", fontsize=10)
     right.set_title("cost", fontsize=10)
+    _labels_aside(right, seconds.reindex(ours.index), noise)
     return figure
+
+
+def _labels_aside(axis: Axes, x: pd.Series, y: pd.Series) -> None:
+    """The names of points in a column to the right, at even distances in the order of y, each with a line to its own.
+
+    Beside the points they would lie on one another.
+    """
+    low, high = axis.get_ylim()
+    places = np.linspace(low, high, len(y) + 2)[1:-1]
+    for place, name in zip(places, y.sort_values().index, strict=True):
+        axis.annotate(
+            f"#{name}",
+            (x[name], y[name]),
+            xytext=(1.06, place),
+            textcoords=axis.get_yaxis_transform(),
+            va="center",
+            fontsize=8,
+            color=_colour(str(name)),
+            arrowprops={"arrowstyle": "-", "color": "0.8", "lw": 0.6, "shrinkA": 0, "shrinkB": 3},
+        )
 
 
 def claims_forest(ledger: pd.DataFrame) -> Figure:
@@ -199,7 +223,8 @@ def recall_and_psds(cells: pd.DataFrame) -> Figure:
         axis.plot(line.recall, line.total, color="0.8", lw=0.8, zorder=0)
         for system, recall, total in zip(rows.system, rows.recall, rows.total, strict=True):
             axis.plot(recall, total, markers[condition], color=_colour(system), ms=7)
-    handles = [plt.Line2D([], [], ls="", marker=m, color="0.4", label=c) for c, m in markers.items()]
+    shapes = {condition_text(str(condition)): marker for condition, marker in markers.items()}
+    handles = [plt.Line2D([], [], ls="", marker=m, color="0.4", label=text) for text, m in shapes.items()]
     handles += [plt.Line2D([], [], ls="", marker="o", color=_colour(s), label=f"#{s}") for s in cells.system.unique()]
     axis.legend(handles=handles, fontsize=8, ncols=2)
     axis.set(xlabel="macro recall of the queries", ylabel="P1+P2 after separation", title="one line a condition")
@@ -220,5 +245,5 @@ def _seeds(number: int) -> str:
 
 
 def _conditions(axis: Axes, conditions: Sequence[str]) -> None:
-    axis.set_xticks(range(len(conditions)), [c.replace("dB", " dB") for c in conditions])
+    axis.set_xticks(range(len(conditions)), [*map(condition_text, conditions)])
     axis.set(xlabel="condition: clean, or SNR", xlim=(-0.5, len(conditions) - 0.5))

@@ -34,7 +34,7 @@ class Budget:
     """Bytes, each of one kind of thing, for one seed where seeds differ.
 
     clips: of training. all_clips: and of validation, and of the tests, once a condition. noises: isolated ones of
-    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by the training of g_theta;
+    training; sounds: these and targets; all_sounds: of all splits. embeddings: kept by the training of g_θ;
     validated: by each fine-tuning that chooses its epoch. scores: by the tests. converting: more that data preparation
     takes while it works.
     """

@@ -15,6 +15,7 @@ import typer
 from nrsed_lib.artefacts import maker_of
 from nrsed_lib.paths import REFERENCE, ROOT, settle
 from nrsed_lib.processes import PARENT, as_ctrl_c, end_with
+from nrsed_lib.profile import load_profile
 from nrsed_lib.run import faults
 from nrsed_lib.run.options import AgainOption, OptionOption, ProfileOption, SetOption, absolute, chosen, live, pairs
 from nrsed_lib.run.task9_commands import task9
@@ -67,6 +68,33 @@ def run(
     pipeline.run_all(absolute(profile), about, pairs(settings), asked, cores, dry_run, command, executor, devices)
     if not dry_run:
         report.show(about)
+
+
+@app.command()
+def study(
+    splits: Annotated[str, typer.Option(help="seeds, each of which deals recordings, noise and trainings: 1-10")],
+    profile: ProfileOption = "open",
+    settings: SetOption = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="how many cores to use; all by default")] = None,
+    commit: Annotated[
+        bool, typer.Option("--commit", help="publish in results/ and commit that when the run has ended well")
+    ] = False,
+) -> None:
+    """Run the paper's notebooks for many seeds, one after the other, and gather them. What was killed resumes.
+
+    With --commit, of other seeds than the profile's own the counts alone are kept, from which `nrsed verify` and a
+    later run over all of them compute every number.
+    """
+    from nrsed_lib.run import pipeline, report, study
+
+    given = pairs(settings) | {"seeds": study.splits(splits)}
+    about = load_profile(absolute(profile), given)
+    command = "nrsed " + shlex.join(sys.argv[1:])
+    pipeline.run_all(absolute(profile), about, given, cores=cores, command=command)
+    report.show(about)
+    if commit:
+        for line in study.publish_and_commit(about):
+            typer.echo(line)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from nrsed_lib.run.jobs import all_jobs, executed, state
 from nrsed_lib.run.provenance import run_json
 from nrsed_lib.store import atomic, write_json
 
-PUBLISHED = ("[!.]*.csv", "figures/[!.]*.png", "counts/seed*.npz")  # no temporary files
+PUBLISHED = ("[!.]*.csv", "figures/[!.]*.png", "figures/[!.]*.pdf", "counts/seed*.npz")  # no temporary files
 
 
 def publish(profile: Profile) -> Iterator[str]:
