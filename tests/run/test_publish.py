@@ -59,7 +59,7 @@ def test_run_json_still_says_what_made_the_tables_that_stay(there):
 
 def test_a_run_that_is_behind_is_not_published(there, monkeypatch):
     monkeypatch.setattr(publishing, "state", lambda _, id_, seed: "stale" if id_ == "05" else "done")
-    with pytest.raises(PipelineError, match="not up to date: 05_lass_model;"):
+    with pytest.raises(PipelineError, match="not up to date: 05_lass_model-seed0;"):
         list(publish(OPEN))
     monkeypatch.setattr(publishing, "state", lambda *_: "missing")
     with pytest.raises(PipelineError, match="nothing to publish"):
