@@ -11,21 +11,14 @@ from pandas.io.formats.style import Styler
 
 
 def styled(table: pd.DataFrame, caption: str = "") -> Styler:
-    """pandas' Styler of a table whose cells, headings and caption are text: it takes them for HTML otherwise.
-
-    Conditions are written as people read them (`condition_text`).
-    """
-    escaped = table.map(_text).rename(index=_text, columns=_heading)
+    """pandas' Styler of a table whose cells, headings and caption are text: it takes them for HTML otherwise."""
+    escaped = table.map(_text).rename(index=_text, columns=_text)
     return escaped.rename_axis(index=_text, columns=_text).style.set_caption(_text(caption))
 
 
 def condition_text(name: str) -> str:
     """A condition by its name, e.g. "10dB" -> "10 dB"; what is none stays."""
     return re.sub(r"^(-?\d+(?:\.\d+)?)dB$", r"\1 dB", name)
-
-
-def _heading(value: Any) -> Any:
-    return condition_text(_text(value)) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:
