@@ -28,7 +28,9 @@ from nrsed_lib.weights import weights_fingerprint
 AUDIO = ".npy"  # beside which its index lies: clip lists, labels, lengths
 SHOWN = "shown"  # of a notebook's folder: what people look at
 # How things are shown, stored and driven does not change what they are; of weights the content is in the key.
-NOT_IN_KEY = frozenset({"profile", "series", "artefacts", "store", "paths", "errors", "weights", "plots", "run"})
+NOT_IN_KEY = frozenset(
+    {"profile", "series", "artefacts", "store", "paths", "errors", "weights", "plots", "run", "history"}
+)
 
 
 @dataclass(frozen=True)

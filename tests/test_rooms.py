@@ -7,8 +7,8 @@ from nrsed_lib.paths import ROOT
 
 # From the ground up: a room knows those before it. (Within a room any file may know another, without a circle.)
 ROOMS = (
-    "errors", "paths", "series", "settings", "profile", "store", "weights", "artefacts", "processes", "sharding",
-    "training", "data", "llm", "sed", "lass", "evaluate", "systems", "calibration", "testing", "plots",
+    "errors", "paths", "history", "series", "settings", "profile", "store", "weights", "artefacts", "processes",
+    "sharding", "training", "data", "llm", "sed", "lass", "evaluate", "systems", "calibration", "testing", "plots",
     "studies", "convert", "run",
 )  # fmt: skip
 

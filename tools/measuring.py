@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from nrsed_lib.history import commit, trees_of
 from nrsed_lib.run import measurements
-from nrsed_lib.run.provenance import commit, kind, machine, trees_of
+from nrsed_lib.run.provenance import kind, machine
 from nrsed_lib.store import write_json
 
 TREES = ("nrsed_lib", "tools")  # what a measurement depends on

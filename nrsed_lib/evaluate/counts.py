@@ -202,7 +202,7 @@ def count_run(
     """Counts of what notebook 06 (or `left`) left for the run's seed.
 
     systems: name -> what it is. asks: system -> whose clip-wise predictions are its queries. made: what the code was,
-    as `run.provenance.made_on` says it.
+    as `history.made_on` says it.
     """
     clips, conditions = load_split(run, "test"), list(run.profile.data.conditions)
     labels = Labels.of(clips)

@@ -12,10 +12,11 @@ from typing import Any
 
 from nrsed_lib.artefacts import job_name, notebook_file, run_folder
 from nrsed_lib.errors import PipelineError
+from nrsed_lib.history import commit
 from nrsed_lib.paths import NOTEBOOKS
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import alone, executed, job_key, log_of, show
-from nrsed_lib.run.provenance import commit, watched
+from nrsed_lib.run.provenance import watched
 from nrsed_lib.series import SERIES
 from nrsed_lib.store import atomic, keep_sums
 

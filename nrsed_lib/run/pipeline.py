@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from nrsed_lib.artefacts import job_name, shown_folder
 from nrsed_lib.errors import PipelineError, StoreError
+from nrsed_lib.history import made_on
 from nrsed_lib.paths import NOTEBOOKS, REFERENCE, kept_root, to_write, weights_folder
 from nrsed_lib.processes import PARENT, started
 from nrsed_lib.profile import Profile
@@ -36,7 +37,7 @@ from nrsed_lib.run.jobs import (
     work,
 )
 from nrsed_lib.run.progress import Progress
-from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, made_on, memory_mb, run_json, said_of
+from nrsed_lib.run.provenance import MEMORY_EVERY_S, cpu_seconds, kind, machine, memory_mb, run_json, said_of
 from nrsed_lib.run.report import write_report
 from nrsed_lib.store import digest, set_aside, sweep, write_json
 

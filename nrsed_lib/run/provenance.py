@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import platform
 import re
 import runpy
-import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,13 +19,12 @@ from typing import Any
 import psutil
 
 from nrsed_lib.errors import StoreError, UserError
-from nrsed_lib.paths import ROOT
+from nrsed_lib.history import made_on
 from nrsed_lib.run.faults import said
 from nrsed_lib.store import whole, write_json
 
 MEMORY_EVERY_S = 3  # reading which pages are shared costs the jobs time; their peaks last longer
 SIGN_OF_LIFE_EVERY = 5  # of these
-TREES = ("nrsed_lib", "notebooks", "data")  # what numbers are made by and from
 
 
 @contextlib.contextmanager
@@ -123,31 +120,6 @@ def cpu_seconds() -> float:
 def _family() -> list[psutil.Process]:
     me = psutil.Process()
     return [me, *me.children(recursive=True)]
-
-
-@functools.cache
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-    return "" if done.returncode else done.stdout.strip()
-
-
-def commit() -> str:
-    """The commit, with `+` when the tree differs from it (results aside)."""
-    return (_git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if _dirty() else "")
-
-
-def _dirty() -> bool:
-    return bool(_git("status", "--porcelain", "--", ".", ":!results"))
-
-
-def trees_of(names: Sequence[str]) -> dict[str, str]:
-    """The ids of folders of the commit; commits that have the same ids hold the same files, whatever their own."""
-    return dict(zip(names, _git("rev-parse", *(f"HEAD:{name}" for name in names)).split(), strict=False))
-
-
-def made_on() -> dict[str, Any]:
-    """The commit, the ids of its trees of code, notebooks and data, and whether what lies there differs from them."""
-    return {"commit": commit(), "trees": trees_of(TREES), "dirty": _dirty()}
 
 
 def run_json(folder: Path) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from nrsed_lib.artefacts import Run
 from nrsed_lib.errors import PipelineError, ProfileError
+from nrsed_lib.history import made_on
 from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.run.jobs import state
-from nrsed_lib.run.provenance import made_on
 from nrsed_lib.run.publish import publish
 from nrsed_lib.store import atomic
 

@@ -8,7 +8,8 @@ import time
 import pytest
 
 from nrsed_lib.errors import DataError
-from nrsed_lib.run.provenance import last_line, made_on, said_of, watched
+from nrsed_lib.history import made_on
+from nrsed_lib.run.provenance import last_line, said_of, watched
 
 
 def seconds(folder) -> float:
