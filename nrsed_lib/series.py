@@ -157,6 +157,7 @@ SERIES: dict[str, Notebook] = {
             "queries_*": NETWORK,
             "costs": ".csv",
             "counts": ".npz",
+            "energies": ".csv",
             "false_alarms": ".csv",
             "thresholds": ".json",
         },
