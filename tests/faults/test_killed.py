@@ -195,12 +195,12 @@ def test_progress_does_not_ask_the_clock_what_is_new(place, monkeypatch, hours):
 
 
 # What the scheduler says in the end, and which notebooks there are then -> what the run says.
-BOTH = "not done: 01_data_preparation, 02_llm_noise_selection;"
+BOTH = "not done: 01_data_preparation-seed0, 02_llm_noise_selection-seed0;"
 TOLD = {
     "well, and nothing is done": (0, [], (BOTH, "the same command resumes")),
-    "well, and one is missing": (0, ["01"], ("not done: 02_llm_noise_selection;", "the same command resumes")),
+    "well, and one is missing": (0, ["01"], ("not done: 02_llm_noise_selection-seed0;", "the same command resumes")),
     "ill, and nothing is done": (1, [], (BOTH, "last words", "snakemake.log")),
-    "ill, and one is missing": (1, ["02"], ("not done: 01_data_preparation;", "last words")),
+    "ill, and one is missing": (1, ["02"], ("not done: 01_data_preparation-seed0;", "last words")),
     "killed": (-9, [], (BOTH, "last words")),
     "ill, and all is done": (1, ["01", "02"], ("not done: no notebook;", "last words")),
     "well, and all is done": (0, ["01", "02"], ()),

@@ -66,7 +66,14 @@ KINDS = {
     list: ["text", 5, {}, None, [[]], [None]],
     Section: ["text", 5, True],
 }
-NONE = {"lass.nb_bands", "lass.weights", "studies.opensep.nb_bands", "studies.opensep.captioner.nb_mixtures", "studies"}
+NONE = {
+    "llm.smollm2",
+    "lass.nb_bands",
+    "lass.weights",
+    "studies.opensep.nb_bands",
+    "studies.opensep.captioner.nb_mixtures",
+    "studies",
+}
 
 
 def parts(annotation: Any) -> Iterator[Any]:

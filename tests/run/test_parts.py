@@ -13,6 +13,7 @@ from test_sharding import BEFORE_NORM, TORCHRUN
 
 from nrsed_lib import sharding
 from nrsed_lib.artefacts import open_run
+from nrsed_lib.data.prepare import prepare
 from nrsed_lib.errors import ProfileError
 from nrsed_lib.llm.selection import select
 from nrsed_lib.paths import NOTEBOOKS, results_root
@@ -38,6 +39,7 @@ def test_every_detector_and_condition_is_a_part():
 
 def test_a_part_is_left_where_its_notebook_looks(smoke_data):
     seed = 5  # that no other test trains
+    prepare(open_run("01", SMOKE, seed=seed))
     compute("03", SMOKE, seed, "theta")
     folder = open_run("03", SMOKE, seed=seed).folder
     made, took = (folder / "theta.safetensors").stat().st_mtime, facts(SMOKE, "03", seed)
