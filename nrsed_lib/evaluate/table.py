@@ -143,11 +143,11 @@ def as_printed(table: pd.DataFrame) -> pd.DataFrame:
 def with_differences(table: pd.DataFrame, counts: Counts) -> pd.DataFrame:
     """`table1` with a column for each score minus the paper's (empty where it has none), as `with_list` has it.
 
-    On other data than the paper's, or with another separator than AudioSep-DP, a difference says nothing: the table
-    stays as it is.
+    On other data than the paper's, or with another separator than AudioSep-DP, a difference says nothing, and there is
+    none.
     """
     if (counts.about.source, counts.about.separator) != THE_PAPERS:
-        return table
+        return with_list(table, counts)
     minus = {f"minus_paper_{name}": table[name] - table[f"paper_{name}"] for name in SCENARIOS}
     return with_list(table.assign(**minus), counts)
 
