@@ -5,7 +5,6 @@ from __future__ import annotations
 import locale
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from typing import Annotated
 import typer
 
 from nrsed_lib.artefacts import maker_of
-from nrsed_lib.paths import REFERENCE, ROOT, settle
+from nrsed_lib.paths import REFERENCE, settle
 from nrsed_lib.processes import PARENT, as_ctrl_c, end_with
 from nrsed_lib.profile import load_profile
 from nrsed_lib.run import faults
@@ -180,11 +179,11 @@ def publish(profile: ProfileOption = "mini") -> None:
 
     Outputs of real recordings stay out of the repository. The pages of the committed results are renewed.
     """
-    from nrsed_lib.run.publish import publish as replace
+    from nrsed_lib.run import publish as publishing
 
-    for line in replace(chosen(profile, None)):
+    for line in publishing.publish(chosen(profile, None)):
         typer.echo(line)
-    subprocess.run([sys.executable, "-m", "tools.pages"], cwd=ROOT, check=True)  # a tool beside the library
+    publishing.renew_pages()
 
 
 @app.command()

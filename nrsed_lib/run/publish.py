@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from nrsed_lib.artefacts import job_name, notebook_file, shown_folder
 from nrsed_lib.errors import PipelineError
-from nrsed_lib.paths import REFERENCE
+from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.profile import Profile
 from nrsed_lib.run.jobs import all_jobs, executed, state
 from nrsed_lib.run.provenance import run_json
@@ -44,6 +46,11 @@ def publish(profile: Profile) -> Iterator[str]:
         for notebook, seed in ran:
             if seed == profile.seeds[0]:
                 yield f"outputs written: {_with_outputs(notebook_file(notebook), executed(profile, notebook, seed))}"
+
+
+def renew_pages() -> None:
+    """Make the pages of the committed results again, and the README's findings: by a tool beside the library."""
+    subprocess.run([sys.executable, "-m", "tools.pages"], cwd=ROOT, check=True)
 
 
 def _replaced(file: Path, content: bytes) -> str:

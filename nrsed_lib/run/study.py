@@ -14,7 +14,7 @@ from nrsed_lib.history import made_on
 from nrsed_lib.paths import REFERENCE, ROOT
 from nrsed_lib.profile import Profile, load_profile
 from nrsed_lib.run.jobs import state
-from nrsed_lib.run.publish import publish
+from nrsed_lib.run.publish import publish, renew_pages
 from nrsed_lib.store import atomic
 
 TESTS = "06"  # the last notebook of a seed, which keeps its counts
@@ -53,11 +53,8 @@ def keep_counts(profile: Profile) -> Iterator[Path]:
 def commit(paths: Sequence[Path], message: str) -> str:
     """Commit these paths and nothing else; says which commit it is, or that nothing had changed.
 
-    Raises PipelineError when the code has changes that are in no commit, since results name the commit that made them,
-    or when git does not.
+    Raises PipelineError when git does not.
     """
-    if made_on()["dirty"]:
-        raise PipelineError("what made these results is in no commit: commit it, run again, and commit these then")
     names = [str(path.relative_to(ROOT)) for path in paths]
     _git("add", "--", *names)
     if not _git("status", "--porcelain", "--", *names):
@@ -67,11 +64,16 @@ def commit(paths: Sequence[Path], message: str) -> str:
 
 
 def publish_and_commit(profile: Profile) -> Iterator[str]:
-    """Publish a run of the profile as it is; of one with other settings, its seeds say, the counts alone."""
-    folder = REFERENCE / profile.name
+    """Publish a run of the profile as it is; of one with other settings, its seeds say, the counts alone.
+
+    Raises PipelineError when the code has changes that are in no commit: results name the commit that made them.
+    """
+    if made_on()["dirty"]:
+        raise PipelineError("what made these results is in no commit: commit it, run again, and commit these then")
     if profile == load_profile(profile.name):
         yield from publish(profile)
-        kept = [folder, *([ROOT / "notebooks"] if profile.data.source == "synth" else [])]
+        renew_pages()
+        kept = [REFERENCE, ROOT / "README.md", *([ROOT / "notebooks"] if profile.data.source == "synth" else [])]
         yield commit(kept, f"results: {profile.name}, seeds {_ranges(profile.seeds)}")
     elif kept := [*keep_counts(profile)]:
         yield from (f"kept: {path}" for path in kept)

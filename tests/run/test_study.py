@@ -62,7 +62,7 @@ def test_results_and_nothing_else_are_committed(checkout):
 def test_results_of_code_that_is_in_no_commit_are_not_committed(checkout, monkeypatch):
     monkeypatch.setattr(study, "made_on", lambda: {"dirty": True})
     with pytest.raises(PipelineError, match="in no commit"):
-        study.commit([checkout / "results"], "results")
+        next(study.publish_and_commit(load_profile("smoke")))
 
 
 def test_what_git_refuses_is_said(checkout):
