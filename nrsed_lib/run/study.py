@@ -81,7 +81,8 @@ def publish_and_commit(profile: Profile) -> Iterator[str]:
 
 
 def _ranges(seeds: Sequence[int]) -> str:
-    return f"{seeds[0]}-{seeds[-1]}" if [*seeds] == [*range(seeds[0], seeds[-1] + 1)] else ", ".join(map(str, seeds))
+    several = len(seeds) > 1 and [*seeds] == [*range(seeds[0], seeds[-1] + 1)]
+    return f"{seeds[0]}-{seeds[-1]}" if several else ", ".join(map(str, seeds))
 
 
 def _git(*words: str) -> str:
