@@ -6,8 +6,6 @@ profile did not run is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 # Of each sentence how it begins, and its parts: what is compared -> better, worse, conditions, all in P1 + P2.
@@ -48,6 +46,13 @@ SENTENCES: dict[str, dict[str, tuple[str, str, str]]] = {
 }
 
 
+TURNED = {  # a verdict -> that on the claim put the other way round; the last is the word of older ledgers
+    "holds": "the opposite holds",
+    "the opposite holds": "holds",
+    "does not hold": "holds",
+}
+
+
 def sentences(ledger: pd.DataFrame) -> list[str]:
     """Markdown, at most six. ledger: of `claims.ledger`. A part says its gain, 95 % interval and verdict, and where the
     paper printed that gain, whether the interval excludes it."""
@@ -70,8 +75,7 @@ def compared(ledger: pd.DataFrame, better: str, worse: str, conditions: str) -> 
 
 def _turned(row: pd.Series) -> pd.Series:
     """A claim put the other way round."""
-    words: Sequence[str] = ("holds", "the opposite holds")
-    verdict = words[1 - words.index(row.verdict)] if row.verdict in words else row.verdict
+    verdict = TURNED.get(row.verdict, row.verdict)
     changed = {"value": -row.value, "low": -row.high, "high": -row.low, "paper": -row.paper, "verdict": verdict}
     return pd.concat([row.drop([*changed]), pd.Series(changed)])
 
